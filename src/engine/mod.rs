@@ -1,0 +1,116 @@
+//! The engine: who does what, when.
+//!
+//! Lives here: `compile.rs` (checks a playbook against modules before any socket opens), `strategy.rs` (linear, free,
+//! host_pinned), `host_run.rs` (one host's walk through blocks, rescue, always, handlers), `task.rs` (one task on one host:
+//! when, loop, until, register ...), `drive.rs` (runs an action's steps over a connection), `conductor.rs` (plays,
+//! batches, recap). Does not: words for people, reading argv or environment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::event::EventSink;
+use crate::secret::{Redactor, Secret};
+use crate::source::{Files, Sources};
+use crate::template::Outside;
+use crate::transport::HostKeys;
+use crate::vars::Layer;
+
+/// What the command line decided; the same flags as `ansible-playbook`.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `-f`
+    pub forks: usize,
+    /// `-C`
+    pub check: bool,
+    /// `-D`
+    pub diff: bool,
+    /// `-l`
+    pub limit: Option<String>,
+    /// `-t`
+    pub tags: Vec<String>,
+    /// `--skip-tags`
+    pub skip_tags: Vec<String>,
+    /// `--start-at-task`
+    pub start_at_task: Option<String>,
+    /// `--step`
+    pub step: bool,
+    /// `-v` count.
+    pub verbosity: u8,
+    /// `-b`
+    pub r#become: bool,
+    /// `--become-user`
+    pub become_user: Option<String>,
+    /// `--become-method`
+    pub become_method: Option<String>,
+    /// `-K`
+    pub become_password: Option<Secret>,
+    /// `-u`
+    pub remote_user: Option<String>,
+    /// `-k`
+    pub connection_password: Option<Secret>,
+    /// `--private-key`
+    pub private_key: Option<PathBuf>,
+    /// `-c`
+    pub connection: Option<String>,
+    /// `-T` seconds.
+    pub timeout: Option<u64>,
+    /// `--ssh-common-args` and `--ssh-extra-args` words.
+    pub ssh_args: Vec<String>,
+    /// Host key policy.
+    pub host_keys: Option<HostKeys>,
+    /// `--force-handlers`
+    pub force_handlers: bool,
+    /// `--flush-cache` and fact cache are the language issue's work.
+    pub show_scripts: bool,
+}
+
+/// What the engine is given to work with; made by the door.
+#[derive(Clone)]
+pub struct World {
+    /// Flags.
+    pub options: Options,
+    /// Loaded texts.
+    pub sources: Sources,
+    /// Project files, embedded ones behind the disk.
+    pub files: Arc<dyn Files>,
+    /// What lookups may reach.
+    pub outside: Arc<dyn Outside>,
+    /// `-e`, resolved to a layer.
+    pub extra: Arc<Layer>,
+    /// Folders in which roles are looked for beside the playbook's own.
+    pub roles_path: Vec<PathBuf>,
+    /// Where events go.
+    pub events: Arc<dyn EventSink>,
+    /// Secrets of the run.
+    pub redactor: Redactor,
+    /// Set on Ctrl-C.
+    pub cancel: CancellationToken,
+    /// Answers questions (`pause`, `--step`, `vars_prompt`); never asks when there is no terminal.
+    pub asker: Arc<dyn Ask>,
+    /// Login name, home and so on of who runs matron, for the transport.
+    pub person: Person,
+}
+
+/// Who runs matron, on what machine.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    /// Login name.
+    pub user: String,
+    /// Home folder.
+    pub home: PathBuf,
+    /// `SSH_AUTH_SOCK`.
+    pub agent: Option<PathBuf>,
+    /// Working folder.
+    pub folder: PathBuf,
+    /// Name of this machine.
+    pub hostname: String,
+}
+
+/// Asks the person at the terminal.
+#[async_trait::async_trait]
+pub trait Ask: Send + Sync {
+    /// Asks; `None` when nobody can be asked, or time is up.
+    async fn ask(&self, question: &crate::modules::Question) -> Option<String>;
+}

@@ -1,0 +1,7 @@
+//! The binary: hands argv to [`matron::cli`] and its exit code to the operating system.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    matron::cli::main()
+}
