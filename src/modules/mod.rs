@@ -11,7 +11,7 @@ mod args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use args::{Arg, ArgError, Args, Mode as FileMode};
+pub use args::{Arg, ArgError, Args, Mode as FileMode, as_bool, to_json};
 use minijinja::Value;
 
 use crate::outcome::Outcome;
