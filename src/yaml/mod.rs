@@ -1,10 +1,26 @@
 //! YAML as Ansible reads it, with nothing of what the user wrote lost.
 //!
 //! Lives here: [`Node`] (value, raw text, quoting, tag, place), the composer on saphyr-parser events (`compose.rs`), the
-//! YAML 1.1 scalar rules of PyYAML (`scalar.rs`) and an emitter that writes as PyYAML does (`emit.rs`).
+//! YAML 1.1 scalar rules of PyYAML (`scalar.rs`), plain data made of nodes (`convert.rs`) and an emitter that writes as
+//! PyYAML does (`emit.rs`).
 //! Does not: what keys mean.
 
+mod compose;
+mod convert;
+mod emit;
+mod hints;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
+
+pub use compose::{
+    MAX_COPIED, MAX_DEPTH, parse, parse_one, parse_one_with_warnings, parse_with_warnings,
+};
+pub use convert::{scalar_value, to_json, to_value};
+pub use emit::{EmitOptions, Flow, emit};
+pub use scalar::scalar_from_text;
 
 use crate::source::Span;
 
@@ -13,7 +29,8 @@ use crate::source::Span;
 pub struct Node {
     /// The value.
     pub kind: NodeKind,
-    /// Where it stands.
+    /// Where it stands: quotes and brackets included, tag and anchor not; of a block scalar (`|`, `>`) its text from the
+    /// first character on. An alias stands where its anchor does.
     pub span: Span,
     /// `!vault`, `!unsafe`, or none.
     pub tag: Option<Tag>,
