@@ -6,7 +6,23 @@
 //! Adding a module: one file with a unit struct that implements [`Module`], one line in [`ALL`], one folder of cases in
 //! `tests/cases/modules/NAME/`.
 
+mod action;
+mod add_host;
 mod args;
+mod assert;
+mod debug;
+mod fail;
+mod group_by;
+mod include_role;
+mod include_tasks;
+mod include_vars;
+mod meta;
+mod pause;
+mod ping;
+mod set_fact;
+mod set_stats;
+#[cfg(test)]
+mod test_context;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,11 +39,36 @@ use crate::template::TemplateOptions;
 ///
 /// What steers the run itself (`include_tasks`, `include_role`, `include_vars`, `meta`) has its table here too, and the
 /// engine acts on it.
-pub static ALL: &[&dyn Module] = &[];
+pub static ALL: &[&dyn Module] = &[
+    &add_host::AddHost,
+    &assert::Assert,
+    &debug::Debug,
+    &fail::Fail,
+    &group_by::GroupBy,
+    &include_role::IncludeRole,
+    &include_tasks::IncludeTasks,
+    &include_vars::IncludeVars,
+    &meta::Meta,
+    &pause::Pause,
+    &ping::Ping,
+    &set_fact::SetFact,
+    &set_stats::SetStats,
+];
+
+/// Modules that run once for all hosts of a batch, whatever the strategy.
+pub const ONCE_FOR_ALL: &[&str] = &["add_host", "pause"];
 
 /// Returns a module by its short name.
 pub fn find(name: &str) -> Option<&'static dyn Module> {
     ALL.iter().copied().find(|module| module.doc().name == name)
+}
+
+/// Refuses to make an action of what only the engine can do.
+fn meant_for_the_engine(doc: &Doc) -> ArgError {
+    ArgError::new(format!(
+        "{} steers the run and cannot be used as an action (a bug in matron)",
+        doc.name
+    ))
 }
 
 /// One module.
