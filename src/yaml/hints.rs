@@ -42,6 +42,16 @@ fn slip(text: &str, at: usize) -> Option<String> {
     if lines().any(|line| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')) {
         return Some("indent with spaces: YAML does not allow tabs there".to_owned());
     }
+    if let Some(hint) = lines().find_map(bracket_slip) {
+        return Some(hint);
+    }
+    let valued = |line: &str| key_and_value(line).is_some_and(|(_, value)| !value.is_empty());
+    if let Some(previous) = before.filter(|previous| valued(previous)) {
+        let depth = |line: &str| line.len() - line.trim_start().len();
+        if key_and_value(line).is_some() && depth(line) > depth(previous) {
+            return Some("indent a key as its neighbours are".to_owned());
+        }
+    }
     lines()
         .find_map(|line| quote_slip(line).or_else(|| colon_slip(line)).or_else(|| sign_slip(line)))
 }
