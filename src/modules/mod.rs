@@ -21,6 +21,7 @@ mod pause;
 mod ping;
 mod set_fact;
 mod set_stats;
+mod setup;
 #[cfg(test)]
 mod test_context;
 
@@ -44,6 +45,7 @@ pub static ALL: &[&dyn Module] = &[
     &assert::Assert,
     &debug::Debug,
     &fail::Fail,
+    &setup::GatherFacts,
     &group_by::GroupBy,
     &include_role::IncludeRole,
     &include_tasks::IncludeTasks,
@@ -53,6 +55,7 @@ pub static ALL: &[&dyn Module] = &[
     &ping::Ping,
     &set_fact::SetFact,
     &set_stats::SetStats,
+    &setup::Setup,
 ];
 
 /// Modules that run once for all hosts of a batch, whatever the strategy.
