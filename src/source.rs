@@ -116,11 +116,23 @@ pub enum Severity {
     Warning,
 }
 
+/// What kind of mistake a [`Diagnostic`] is; decides the exit code (dialect: 4 for a mistake, 1 for a missing file).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Fault {
+    /// Something is written wrongly.
+    #[default]
+    Written,
+    /// A file, playbook or role that is named cannot be found or read.
+    Missing,
+}
+
 /// One thing wrong with what the user wrote, with the places that show it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
+    /// What kind of mistake.
+    pub fault: Fault,
     /// What is wrong: lower-case fragment without a full stop.
     pub message: String,
     /// Places; the first is the primary one.
@@ -143,6 +155,7 @@ impl Diagnostic {
     pub fn error(message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            fault: Fault::Written,
             message: message.into(),
             labels: Vec::new(),
             hints: Vec::new(),
@@ -152,6 +165,11 @@ impl Diagnostic {
     /// Starts a warning.
     pub fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// Starts an error about something that cannot be found.
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self { fault: Fault::Missing, ..Self::error(message) }
     }
 
     /// Adds a place.

@@ -1,11 +1,23 @@
 //! Playbooks as written: plays, blocks, tasks, roles, with a place for every word.
 //!
-//! Lives here: the tree ([`Play`], [`Block`], [`Task`]), its loader (`load.rs`, which expands `import_*` and roles), the
-//! `key=value` splitter (`key_value.rs`) and the keyword tables (`keywords.rs`). Does not: values of variables, running,
-//! reading the disk (files come through [`crate::source::Files`]). Every keyword is either in a typed field or an error.
+//! Lives here: the tree ([`Play`], [`Block`], [`Task`]), its loader (`load.rs` and `load/`, which expands `import_*` and
+//! roles), the `key=value` splitter (`key_value.rs`), the keyword tables (`keywords.rs`) and tag selection (`tags.rs`).
+//! Does not: values of variables, running, reading the disk (files come through [`crate::source::Files`]). Every keyword
+//! is either in a typed field or an error; `collections:` alone is checked and then dropped, because names are found
+//! without it.
+
+pub mod key_value;
+mod keywords;
+mod load;
+mod shared;
+pub mod tags;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use load::{
+    Catalog, EarlyVars, Loader, NoEarlyVars, PlaceInRole, RoleFrom, TaskPlace, find_playbook,
+};
 
 use crate::source::Span;
 use crate::yaml::Node;
@@ -36,6 +48,8 @@ pub struct Play {
     pub gather_subset: Option<Node>,
     /// `gather_timeout:`
     pub gather_timeout: Option<Node>,
+    /// `fact_path:`
+    pub fact_path: Option<Node>,
     /// `vars_files:` entries: a name, or a list of which the first found counts.
     pub vars_files: Vec<Node>,
     /// `vars_prompt:` entries.
@@ -90,7 +104,8 @@ pub struct Block {
     pub delegate: Delegate,
     /// The role this block is, when it is one. Tasks inside belong to it.
     pub role: Option<Arc<RoleUse>>,
-    /// The main list.
+    /// The main list. Of a role, its tasks (the same as [`Role::tasks`]); what it depends on is not among them but in
+    /// [`RoleUse::dependencies`].
     pub block: Vec<Item>,
     /// `rescue:`
     pub rescue: Vec<Item>,
@@ -112,7 +127,8 @@ pub struct Delegate {
 pub struct RoleUse {
     /// The role.
     pub role: Arc<Role>,
-    /// Role parameters: keys of the role entry that are not keywords, and the entry's `vars` for `import_role`.
+    /// Role parameters: keys of the role entry that are not keywords. They outrank `set_fact`; `vars:` of the entry or of
+    /// `import_role` do not, and stand in the block's [`Common::vars`].
     pub params: Vec<(Node, Node)>,
     /// Dependencies to run before (from `meta/main.yml`), each a block with its role set.
     pub dependencies: Vec<Item>,
@@ -293,4 +309,42 @@ pub struct LoopControl {
     pub extended_allitems: Option<Node>,
     /// `break_when:`
     pub break_when: Option<Vec<Node>>,
+}
+
+impl Common {
+    /// Returns what holds for something inside: the inner keyword wins; `vars` (inner last), `tags`, `environment` and
+    /// `module_defaults` (inner last) add up.
+    #[must_use]
+    pub fn inherit(outer: &Self, inner: &Self) -> Self {
+        fn first(inner: Option<&Node>, outer: Option<&Node>) -> Option<Node> {
+            inner.or(outer).cloned()
+        }
+        let both = |outer: &[Node], inner: &[Node]| [outer, inner].concat();
+        let pick =
+            |read: fn(&Self) -> &Option<Node>| first(read(inner).as_ref(), read(outer).as_ref());
+        Self {
+            vars: [outer.vars.as_slice(), inner.vars.as_slice()].concat(),
+            tags: both(&outer.tags, &inner.tags),
+            environment: both(&outer.environment, &inner.environment),
+            module_defaults: both(&outer.module_defaults, &inner.module_defaults),
+            r#become: pick(|c| &c.r#become),
+            become_user: pick(|c| &c.become_user),
+            become_method: pick(|c| &c.become_method),
+            become_flags: pick(|c| &c.become_flags),
+            become_exe: pick(|c| &c.become_exe),
+            connection: pick(|c| &c.connection),
+            remote_user: pick(|c| &c.remote_user),
+            port: pick(|c| &c.port),
+            check_mode: pick(|c| &c.check_mode),
+            diff: pick(|c| &c.diff),
+            no_log: pick(|c| &c.no_log),
+            ignore_errors: pick(|c| &c.ignore_errors),
+            ignore_unreachable: pick(|c| &c.ignore_unreachable),
+            any_errors_fatal: pick(|c| &c.any_errors_fatal),
+            run_once: pick(|c| &c.run_once),
+            throttle: pick(|c| &c.throttle),
+            timeout: pick(|c| &c.timeout),
+            debugger: pick(|c| &c.debugger),
+        }
+    }
 }
