@@ -24,6 +24,7 @@ mod set_stats;
 mod setup;
 #[cfg(test)]
 mod test_context;
+mod wait_for_connection;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub static ALL: &[&dyn Module] = &[
     &set_fact::SetFact,
     &set_stats::SetStats,
     &setup::Setup,
+    &wait_for_connection::WaitForConnection,
 ];
 
 /// Modules that run once for all hosts of a batch, whatever the strategy.
@@ -93,6 +95,11 @@ pub trait Action: Send {
 
     /// Tells who can notice it.
     fn reach(&self) -> Reach;
+
+    /// Tells whether a lost or refused connection is an answer to it ([`Done::Lost`]) rather than the end of the host.
+    fn bears_loss(&self) -> bool {
+        false
+    }
 }
 
 /// How to act.
@@ -138,6 +145,9 @@ pub enum Done {
     Waited,
     /// What the person typed; `None` when nobody can be asked or the time was up.
     Answered(Option<String>),
+    /// The connection was lost or could not be made, and why; only for actions that bear it ([`Action::bears_loss`]). The
+    /// next step that needs the host connects anew.
+    Lost(String),
 }
 
 /// Bytes for a host.

@@ -117,7 +117,9 @@ impl Action for PauseAction {
         match done {
             Done::Waited => Step::Done(self.outcome(String::new())),
             Done::Answered(answer) => Step::Done(self.outcome(answer.unwrap_or_default())),
-            Done::Reply(_) | Done::Uploaded(_) | Done::Downloaded(_) => unexpected(),
+            Done::Reply(_) | Done::Uploaded(_) | Done::Downloaded(_) | Done::Lost(_) => {
+                unexpected()
+            }
         }
     }
 
