@@ -1,11 +1,39 @@
 //! The template language: minijinja with Ansible's meaning.
 //!
-//! Lives here: the `Templar` (native types, strict undefined, conditions; `templar.rs`), `filters/`, `tests.rs`,
+//! Lives here: the [`Templar`] (native types, strict undefined, conditions; `templar.rs`), template files (`files.rs`), the
+//! edits that make minijinja mean what Ansible means (`rewrite.rs`), `filters/`, `checks.rs` (the tests behind `is`),
 //! `lookups.rs` and Python methods. Does not: which variables there are (vars), or reading anything itself: lookups go
-//! through [`Outside`].
+//! through [`Outside`] and [`crate::source::Files`].
+//!
+//! Adding a filter: one function in the file of its kind under `filters/`, one line in that file's `NAMES`.
+
+#[cfg(test)]
+mod cases;
+mod checks;
+mod dates;
+mod error;
+mod files;
+mod filters;
+mod library;
+mod lookups;
+mod methods;
+mod rewrite;
+mod templar;
+mod tokens;
+mod values;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+pub use error::{TemplateError, TemplateErrorKind};
+pub(crate) use templar::CAUSE;
+pub use templar::{Templar, has_template};
+pub(crate) use values::{Lazy, finished};
+pub use values::{is_omit, omit};
+
+/// The magic variable with the folders lookups and includes look for files in, nearest first (`role_path/files`, … are
+/// tried by the lookup itself).
+pub const SEARCH_PATH: &str = "ansible_search_path";
 
 /// What lookups may reach outside of the run; made by the door.
 pub trait Outside: Send + Sync + fmt::Debug {

@@ -1,13 +1,19 @@
 //! Variables: layers in Ansible's precedence order, each value knowing its origin, templated when used.
 //!
-//! Lives here: [`Layer`], [`Scope`] (one host's and task's view, a lazy mapping for templates) and precedence.
+//! Lives here: [`Layer`], [`Layers`] and precedence, and [`scope`] (one host's and task's view, a lazy mapping for
+//! templates).
 //! Does not: where layers come from (inventory, playbook, engine build them), or the template language.
+
+mod scope;
 
 use std::fmt;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use minijinja::Value;
+
+pub use scope::scope;
+pub(crate) use scope::{is_scope, lazy, written};
 
 use crate::source::Span;
 use crate::yaml::Node;

@@ -1,0 +1,903 @@
+//! From Ansible's templates to minijinja's: small edits of the source, so that the engine means what Ansible means.
+//!
+//! minijinja has no hook for these, so the source is edited before it is compiled:
+//! * `nope.a.b | default(x)` and `nope.a is defined` must not fail: the steps before a guard become filters that let
+//!   undefined pass;
+//! * `'%03d' % n` is text formatting: `%` becomes a filter;
+//! * backslashes in strings of a playbook are text (`'\1'`), in template files they are Python's escapes;
+//! * `ansible.builtin.` in front of filters and tests is taken off;
+//! * lists and mappings that a template changes by `.append(…)` and its like become changeable;
+//! * with [`Dialect::trail`], every look-up tells its name, so that an error can name what is undefined.
+
+use super::tokens::{Kind, Token, split};
+
+/// How a source is to be read.
+#[derive(Clone, Debug)]
+pub(super) struct Dialect {
+    /// Starts and ends of blocks, variables and comments.
+    pub(super) delimiters: [(String, String); 3],
+    /// Whether backslashes in strings are escapes (template files) or text (playbooks).
+    pub(super) escapes: bool,
+    /// Whether look-ups tell their names.
+    pub(super) trail: bool,
+}
+
+impl Dialect {
+    /// The dialect of strings in playbooks.
+    pub(super) fn playbook() -> Self {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        Self {
+            delimiters: [pair("{%", "%}"), pair("{{", "}}"), pair("{#", "#}")],
+            escapes: false,
+            trail: false,
+        }
+    }
+}
+
+/// A source ready for minijinja.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    /// The new text.
+    pub(super) text: String,
+    /// What to compile it as.
+    pub(super) form: Form,
+    /// Pairs of places (new, old) where a run of untouched text starts.
+    places: Vec<(usize, usize)>,
+    /// Names of filters used, with their places in the old text.
+    pub(super) filters: Vec<(String, usize)>,
+    /// Names of tests used.
+    pub(super) tests: Vec<(String, usize)>,
+}
+
+/// What a text is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One expression: the value keeps its type. `newline`: a string gets the line end back that stood behind it.
+    Expression {
+        /// A line end stood behind the expression.
+        newline: bool,
+    },
+    /// Text and expressions, as one expression that joins them.
+    Joined,
+    /// Statements: rendered.
+    #[default]
+    Template,
+}
+
+impl Rewritten {
+    /// Returns the place in the old text for a place in the new one.
+    pub(super) fn place(&self, new: usize) -> usize {
+        let at = self.places.partition_point(|(start, _)| *start <= new);
+        match at.checked_sub(1).and_then(|at| self.places.get(at)) {
+            Some((start, old)) => old + (new - start),
+            None => new,
+        }
+    }
+}
+
+/// One change of the source.
+struct Edit {
+    at: usize,
+    until: usize,
+    text: String,
+}
+
+/// Reads a text with templates in it.
+pub(super) fn template(source: &str, dialect: &Dialect) -> Rewritten {
+    let pieces = pieces(source, dialect);
+    let mut reader = Reader::new(source, dialect);
+    let mut statements = false;
+    for piece in &pieces {
+        match piece {
+            Piece::Expression { tokens, .. } => reader.read(tokens, Reader::expressions),
+            Piece::Statement { tokens, .. } => {
+                statements = true;
+                reader.read(tokens, Reader::statement);
+            }
+            Piece::Text { .. } => {}
+        }
+    }
+    if statements || !joinable(&pieces) {
+        let range = 0..source.len();
+        return reader.finish(&[Part::Source(range)], Form::Template);
+    }
+    let mut parts = Vec::new();
+    let mut values = 0;
+    let mut newline = false;
+    let last = pieces.len().saturating_sub(1);
+    let lone = matches!(
+        pieces.as_slice(),
+        [Piece::Expression { .. }] | [Piece::Expression { .. }, Piece::Text { .. }]
+    ) && match pieces.get(1) {
+        Some(Piece::Text { text }) => text == "\n",
+        _ => true,
+    };
+    for (at, piece) in pieces.iter().enumerate() {
+        match piece {
+            Piece::Expression { start, end, .. } if lone => {
+                parts.push(Part::Source(*start..*end));
+                newline = last > 0;
+            }
+            Piece::Expression { start, end, .. } => {
+                parts.push(Part::Own(format!("{}(", if at > 0 { "," } else { "" })));
+                parts.push(Part::Source(*start..*end));
+                parts.push(Part::Own(")".to_owned()));
+                values += 1;
+            }
+            Piece::Text { .. } if lone => {}
+            Piece::Text { text } => {
+                let comma = if at > 0 { "," } else { "" };
+                parts.push(Part::Own(format!("{comma}{}", literal(text))));
+            }
+            Piece::Statement { .. } => {}
+        }
+    }
+    if lone {
+        return reader.finish(&parts, Form::Expression { newline });
+    }
+    if values == 0 {
+        // Only comments and text.
+        parts.push(Part::Own(if parts.is_empty() { "''" } else { "" }.to_owned()));
+    }
+    parts.insert(0, Part::Own("__text(".to_owned()));
+    parts.push(Part::Own(")".to_owned()));
+    reader.finish(&parts, Form::Joined)
+}
+
+/// Reads a template file: it is rendered whatever it holds.
+pub(super) fn statements(source: &str, dialect: &Dialect) -> Rewritten {
+    let pieces = pieces(source, dialect);
+    let mut reader = Reader::new(source, dialect);
+    for piece in &pieces {
+        match piece {
+            Piece::Expression { tokens, .. } => reader.read(tokens, Reader::expressions),
+            Piece::Statement { tokens, .. } => reader.read(tokens, Reader::statement),
+            Piece::Text { .. } => {}
+        }
+    }
+    let range = 0..source.len();
+    reader.finish(&[Part::Source(range)], Form::Template)
+}
+
+/// Reads a bare expression (`when`, `loop: "{{ }}"`'s inside, `until` ...).
+pub(super) fn expression(source: &str, dialect: &Dialect) -> Rewritten {
+    let (tokens, _, _) = split(source, 0, None);
+    let mut reader = Reader::new(source, dialect);
+    reader.read(&tokens, Reader::expressions);
+    let range = 0..source.len();
+    reader.finish(&[Part::Source(range)], Form::Expression { newline: false })
+}
+
+/// Writes text as a string minijinja reads.
+pub(super) fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+enum Piece {
+    Text { text: String },
+    Expression { start: usize, end: usize, tokens: Vec<Token> },
+    Statement { tokens: Vec<Token> },
+}
+
+fn joinable(pieces: &[Piece]) -> bool {
+    pieces.iter().all(|piece| match piece {
+        Piece::Expression { tokens, .. } => !tokens.is_empty(),
+        Piece::Text { .. } | Piece::Statement { .. } => true,
+    })
+}
+
+/// Cuts a text into pieces; comments are dropped, `-` beside delimiters trims the text there.
+fn pieces(source: &str, dialect: &Dialect) -> Vec<Piece> {
+    let [block, variable, comment] = &dialect.delimiters;
+    let starts = [&block.0, &variable.0, &comment.0];
+    let mut out: Vec<Piece> = Vec::new();
+    let mut at = 0;
+    let mut trim = false;
+    let mut text = |out: &mut Vec<Piece>, piece: &str, trim: bool, trim_end: bool| {
+        let piece = if trim { piece.trim_start() } else { piece };
+        let piece = if trim_end { piece.trim_end() } else { piece };
+        if let Some(Piece::Text { text }) = out.last_mut() {
+            text.push_str(piece);
+        } else if !piece.is_empty() {
+            out.push(Piece::Text { text: piece.to_owned() });
+        }
+    };
+    while at < source.len() {
+        let rest = &source[at..];
+        let next = starts
+            .iter()
+            .enumerate()
+            .filter_map(|(which, start)| rest.find(start.as_str()).map(|found| (found, which)))
+            // At the same place the longer start wins, as in Jinja2.
+            .min_by_key(|(found, which)| (*found, usize::MAX - starts[*which].len()));
+        let Some((found, which)) = next else {
+            text(&mut out, rest, trim, false);
+            break;
+        };
+        let open = at + found;
+        let inside = open + starts[which].len();
+        let dash = source[inside..].starts_with('-');
+        let from = inside + usize::from(dash || source[inside..].starts_with('+'));
+        text(&mut out, &source[at..open], trim, dash);
+        if which == 2 {
+            let close = source[from..].find(&comment.1).map_or(source.len(), |found| from + found);
+            trim = source[from..close].ends_with('-');
+            at = (close + comment.1.len()).min(source.len());
+            continue;
+        }
+        let end = if which == 0 { &block.1 } else { &variable.1 };
+        let (tokens, close, after) = split(source, from, Some(end));
+        trim = source[close..].starts_with('-');
+        at = after;
+        if which == 1 {
+            out.push(Piece::Expression { start: from, end: close, tokens });
+            continue;
+        }
+        let raw = tokens.first().is_some_and(|token| &source[token.start..token.end] == "raw");
+        out.push(Piece::Statement { tokens });
+        if raw {
+            // Nothing in a raw block is ours.
+            at = source[at..]
+                .match_indices(block.0.as_str())
+                .map(|(found, _)| at + found)
+                .find(|found| {
+                    source[found + block.0.len()..]
+                        .trim_start_matches(['-', '+'])
+                        .trim_start()
+                        .starts_with("endraw")
+                })
+                .unwrap_or(source.len());
+        }
+    }
+    out
+}
+
+enum Part {
+    Own(String),
+    Source(std::ops::Range<usize>),
+}
+
+/// Method names that change their value.
+const CHANGERS: [&str; 11] = [
+    "append",
+    "extend",
+    "update",
+    "pop",
+    "insert",
+    "setdefault",
+    "remove",
+    "clear",
+    "sort",
+    "reverse",
+    "popitem",
+];
+
+/// Walks over the words of expressions and collects edits.
+struct Reader<'a> {
+    source: &'a str,
+    dialect: &'a Dialect,
+    tokens: &'a [Token],
+    at: usize,
+    edits: Vec<Edit>,
+    /// Lists and mappings written out: start, end.
+    containers: Vec<(usize, usize, bool)>,
+    changes: bool,
+    depth: usize,
+    filters: Vec<(String, usize)>,
+    tests: Vec<(String, usize)>,
+}
+
+/// One step behind a value.
+enum Step {
+    Attribute { dot: usize, name: (usize, usize) },
+    Index { open: usize, close: usize },
+    Slice { open: usize },
+    Method { dot: usize, name: (usize, usize), open: usize, empty: bool },
+    Call,
+    Filter { name: (usize, usize), open: Option<(usize, bool)> },
+}
+
+impl<'a> Reader<'a> {
+    fn new(source: &'a str, dialect: &'a Dialect) -> Self {
+        Self {
+            source,
+            dialect,
+            tokens: &[],
+            at: 0,
+            edits: Vec::new(),
+            containers: Vec::new(),
+            changes: false,
+            depth: 0,
+            filters: Vec::new(),
+            tests: Vec::new(),
+        }
+    }
+
+    fn read<'t: 'a>(&mut self, tokens: &'t [Token], how: fn(&mut Self)) {
+        for token in tokens {
+            match token.kind {
+                Kind::OddSpace => self.replace(token.start, token.end, " "),
+                Kind::Text => self.string(*token),
+                Kind::Name | Kind::Number | Kind::Sign => {}
+            }
+        }
+        self.tokens = tokens;
+        self.at = 0;
+        how(self);
+    }
+
+    fn replace(&mut self, at: usize, until: usize, text: impl Into<String>) {
+        self.edits.push(Edit { at, until, text: text.into() });
+    }
+
+    fn insert(&mut self, at: usize, text: impl Into<String>) {
+        self.replace(at, at, text);
+    }
+
+    /// Rewrites a string so that minijinja reads the same characters.
+    fn string(&mut self, token: Token) {
+        let written = &self.source[token.start..token.end];
+        if !written.contains('\\') {
+            return;
+        }
+        let inner = &written[1..written.len().saturating_sub(1).max(1)];
+        let read = if self.dialect.escapes { unescape(inner) } else { keep_backslashes(inner) };
+        self.replace(token.start, token.end, literal(&read));
+    }
+
+    fn peek(&self) -> Option<Token> {
+        let mut at = self.at;
+        while self.tokens.get(at).is_some_and(|t| t.kind == Kind::OddSpace) {
+            at += 1;
+        }
+        self.tokens.get(at).copied()
+    }
+
+    fn next(&mut self) -> Option<Token> {
+        while self.tokens.get(self.at).is_some_and(|t| t.kind == Kind::OddSpace) {
+            self.at += 1;
+        }
+        let token = self.tokens.get(self.at).copied();
+        self.at += usize::from(token.is_some());
+        token
+    }
+
+    fn text(&self, token: Token) -> &'a str {
+        &self.source[token.start..token.end]
+    }
+
+    fn sees(&self, text: &str) -> bool {
+        self.peek().is_some_and(|token| token.kind != Kind::Text && self.text(token) == text)
+    }
+
+    fn eat(&mut self, text: &str) -> Option<Token> {
+        if self.sees(text) { self.next() } else { None }
+    }
+
+    /// Reads expressions parted by commas until the words end or something else comes.
+    fn expressions(&mut self) {
+        while self.peek().is_some() {
+            let before = self.at;
+            self.expression();
+            if self.eat(",").is_none() && self.at == before {
+                // Not ours to judge: minijinja will say what is wrong.
+                self.next();
+            }
+        }
+    }
+
+    /// Reads what stands in `{% … %}`.
+    fn statement(&mut self) {
+        let Some(word) = self.next() else { return };
+        match self.text(word) {
+            "if" | "elif" | "do" | "include" | "extends" | "autoescape" | "return" => {
+                self.expressions()
+            }
+            "import" | "from" => self.expression(),
+            "for" => {
+                while self.peek().is_some() && !self.sees("in") {
+                    self.next();
+                }
+                self.next();
+                self.without_condition();
+                if self.sees(",") {
+                    self.bare_tuple();
+                }
+                if self.eat("if").is_some() {
+                    self.expression();
+                }
+            }
+            "set" | "with" => {
+                while self.peek().is_some() {
+                    while self.peek().is_some() && !self.sees("=") && !self.sees("|") {
+                        self.next();
+                    }
+                    if self.next().is_none() {
+                        return;
+                    }
+                    self.expression();
+                    if self.eat(",").is_none() {
+                        return;
+                    }
+                }
+            }
+            "macro" => {
+                self.next();
+                self.arguments(true);
+            }
+            "call" => {
+                if self.sees("(") {
+                    self.arguments(true);
+                }
+                self.expressions();
+            }
+            _ => {}
+        }
+    }
+
+    /// `for x in 1, 2`: minijinja wants brackets.
+    fn bare_tuple(&mut self) {
+        let start = self.tokens.iter().position(|t| t.kind == Kind::Name && self.text(*t) == "in");
+        let Some(first) = start.and_then(|at| self.tokens.get(at + 1)).map(|t| t.start) else {
+            return;
+        };
+        let mut end = first;
+        while self.eat(",").is_some() {
+            self.without_condition();
+            end = self.end_of_last();
+        }
+        self.insert(first, "[");
+        self.insert(end, "]");
+    }
+
+    fn end_of_last(&self) -> usize {
+        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(0, |t| t.end)
+    }
+
+    /// Reads `a`, or `a if b else c`.
+    fn expression(&mut self) {
+        if self.depth > 200 {
+            return;
+        }
+        self.depth += 1;
+        self.without_condition();
+        while self.eat("if").is_some() {
+            self.without_condition();
+            if self.eat("else").is_some() {
+                self.without_condition();
+            }
+        }
+        self.depth -= 1;
+    }
+
+    /// Reads operands and operators.
+    fn without_condition(&mut self) {
+        // The operator before, when the `%` that may follow must be left alone.
+        let mut tight = self.operand();
+        loop {
+            let Some(token) = self.peek() else { return };
+            let sign = if token.kind == Kind::Text { "" } else { self.text(token) };
+            match sign {
+                "%" => {
+                    self.next();
+                    if tight {
+                        self.operand();
+                    } else {
+                        self.replace(token.start, token.end, "|__mod((");
+                        self.operand();
+                        while self.eat("**").is_some() {
+                            self.operand();
+                        }
+                        let end = self.end_of_last();
+                        self.insert(end, "))");
+                    }
+                }
+                "*" | "/" | "//" | "**" => {
+                    self.next();
+                    self.operand();
+                    tight = true;
+                }
+                "and" | "or" | "in" | "==" | "!=" | "<" | ">" | "<=" | ">=" | "+" | "-" | "~" => {
+                    self.next();
+                    tight = self.operand();
+                }
+                "not" => {
+                    self.next();
+                    if self.eat("in").is_none() {
+                        return;
+                    }
+                    tight = self.operand();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Reads one value with what hangs behind it; returns whether a sign stands before it.
+    fn operand(&mut self) -> bool {
+        let mut signed = false;
+        loop {
+            if self.eat("not").is_some() {
+                continue;
+            }
+            if self.eat("-").is_some() || self.eat("+").is_some() {
+                signed = true;
+                continue;
+            }
+            break;
+        }
+        let Some((start, name)) = self.primary() else { return signed };
+        let mut steps = Vec::new();
+        let mut guarded_until = 0;
+        loop {
+            if self.sees("|") {
+                let Some(bar) = self.next() else { break };
+                let Some(filter) = self.dotted(bar.end) else { break };
+                let short = &self.source[filter.0..filter.1];
+                let guard = matches!(short, "default" | "d" | "mandatory" | "type_debug");
+                self.filters.push((short.to_owned(), filter.0));
+                if guard {
+                    guarded_until = steps.len();
+                }
+                let open = self.peek().filter(|_| self.sees("("));
+                let empty = self.arguments_if_any();
+                let open = open.map(|open| (open.end, empty));
+                steps.push(Step::Filter { name: filter, open });
+            } else if self.sees("is") {
+                self.next();
+                self.eat("not");
+                let Some(test) = self.dotted(0) else { break };
+                let short = &self.source[test.0..test.1];
+                self.tests.push((short.to_owned(), test.0));
+                if matches!(short, "defined" | "undefined") {
+                    guarded_until = steps.len();
+                }
+                self.test_argument();
+            } else if let Some(step) = self.trailer() {
+                steps.push(step);
+            } else {
+                break;
+            }
+        }
+        self.soften(start, name, &steps, guarded_until);
+        signed
+    }
+
+    /// Reads `.x`, `.x(…)`, `[…]`, `(…)`.
+    fn trailer(&mut self) -> Option<Step> {
+        if let Some(dot) = self.eat(".") {
+            let name = self.next()?;
+            if self.sees("(") {
+                let open = self.peek()?.end;
+                self.changes |= CHANGERS.contains(&self.text(name));
+                let empty = self.arguments_if_any();
+                return Some(Step::Method {
+                    dot: dot.start,
+                    name: (name.start, name.end),
+                    open,
+                    empty,
+                });
+            }
+            return Some(Step::Attribute { dot: dot.start, name: (name.start, name.end) });
+        }
+        if self.sees("(") {
+            self.arguments(false);
+            return Some(Step::Call);
+        }
+        let open = self.eat("[")?;
+        let mut slice = false;
+        while self.peek().is_some() && !self.sees("]") {
+            let before = self.at;
+            if self.eat(":").is_some() {
+                slice = true;
+                continue;
+            }
+            self.expression();
+            if self.at == before {
+                self.next();
+            }
+        }
+        let close = self.next()?;
+        if slice {
+            return Some(Step::Slice { open: open.start });
+        }
+        Some(Step::Index { open: open.start, close: close.start })
+    }
+
+    /// Lets undefined pass through the steps before a guard; with a trail, makes all steps tell their names.
+    fn soften(
+        &mut self,
+        start: usize,
+        name: Option<(usize, usize)>,
+        steps: &[Step],
+        guarded: usize,
+    ) {
+        let trail = self.dialect.trail;
+        let called = matches!(steps.first(), Some(Step::Call));
+        let soft = if trail { steps.len() } else { guarded };
+        let soft_needed = steps.iter().take(soft).any(|step| !matches!(step, Step::Call));
+        if let Some((from, to)) = name
+            && trail
+            && !called
+        {
+            let named =
+                format!("({}|__name({}))", &self.source[from..to], literal(&self.source[from..to]));
+            self.replace(from, to, named);
+        }
+        if !soft_needed {
+            return;
+        }
+        // What stands before a filter is one operand already, unless steps that stay (slices, calls) come between.
+        for (at, step) in steps.iter().enumerate().take(soft) {
+            let filter_before =
+                steps.iter().take(at).any(|step| !matches!(step, Step::Call | Step::Slice { .. }));
+            match step {
+                Step::Attribute { dot, name } => {
+                    let word = literal(&self.source[name.0..name.1]);
+                    self.replace(*dot, name.1, format!("|__at({word})"));
+                }
+                Step::Index { open, close } => {
+                    self.replace(*open, open + 1, "|__at((");
+                    self.replace(*close, close + 1, "))");
+                }
+                Step::Method { dot, name, open, empty } => {
+                    let word = literal(&self.source[name.0..name.1]);
+                    let comma = if *empty { "" } else { "," };
+                    self.replace(*dot, *open, format!("|__call({word}{comma}"));
+                }
+                Step::Slice { open } => {
+                    if filter_before {
+                        self.insert(start, "(");
+                        self.insert(*open, ")");
+                    }
+                }
+                Step::Call => {
+                    // A call behind a filter cannot be written in minijinja; the source had none either.
+                }
+                Step::Filter { name, open } => {
+                    if trail && at >= guarded {
+                        continue;
+                    }
+                    let word = literal(&self.source[name.0..name.1]);
+                    match open {
+                        Some((open, empty)) => {
+                            let comma = if *empty { "" } else { "," };
+                            self.replace(name.0, *open, format!("__opt({word}{comma}"));
+                        }
+                        None => self.replace(name.0, name.1, format!("__opt({word})")),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads a filter's or test's name; takes `ansible.builtin.` off. `from` is where the name's source starts.
+    fn dotted(&mut self, from: usize) -> Option<(usize, usize)> {
+        let first = self.peek().filter(|token| token.kind == Kind::Name)?;
+        self.next();
+        let from = if from == 0 { first.start } else { from };
+        let mut last = first;
+        let mut end = first.end;
+        while self.sees(".") {
+            self.next();
+            let Some(name) = self.peek().filter(|token| token.kind == Kind::Name) else { break };
+            self.next();
+            last = name;
+            end = name.end;
+        }
+        let whole = &self.source[first.start..end];
+        if whole.starts_with("ansible.builtin.") || whole.starts_with("ansible.legacy.") {
+            self.replace(from.min(first.start), last.start, "");
+            return Some((last.start, last.end));
+        }
+        Some((first.start, end))
+    }
+
+    /// Reads `(…)` when it is there; returns whether nothing stands in it.
+    fn arguments_if_any(&mut self) -> bool {
+        if self.sees("(") { self.arguments(false) } else { true }
+    }
+
+    /// Reads `(a, b=c)`; names before `=` (and all names of a macro's head) are not values.
+    fn arguments(&mut self, head: bool) -> bool {
+        self.next();
+        let mut empty = true;
+        while self.peek().is_some() && !self.sees(")") {
+            let before = self.at;
+            empty = false;
+            let keyword = self.tokens.get(self.at + 1).is_some_and(|t| self.text(*t) == "=");
+            if keyword || head {
+                self.next();
+                if self.eat("=").is_some() {
+                    self.expression();
+                }
+            } else if self.eat("*").is_none() && self.eat("**").is_none() {
+                self.expression();
+            }
+            if self.eat(",").is_none() && self.at == before {
+                self.next();
+            }
+        }
+        self.next();
+        empty
+    }
+
+    /// Reads the argument of a test: `(…)`, or one value.
+    fn test_argument(&mut self) {
+        let Some(token) = self.peek() else { return };
+        let text = self.text(token);
+        match token.kind {
+            Kind::Sign if text == "(" => {
+                self.arguments(false);
+            }
+            Kind::Name
+                if matches!(
+                    text,
+                    "and" | "or" | "not" | "in" | "is" | "if" | "else" | "recursive"
+                ) => {}
+            Kind::Sign if text != "[" && text != "{" => {}
+            Kind::Name | Kind::Number | Kind::Text | Kind::Sign => {
+                if let Some((start, name)) = self.primary() {
+                    let mut steps = Vec::new();
+                    while let Some(step) = self.trailer() {
+                        steps.push(step);
+                    }
+                    self.soften(start, name, &steps, 0);
+                }
+            }
+            Kind::OddSpace => {}
+        }
+    }
+
+    /// Reads a name, a constant, or something in brackets; returns its start, and its place when it is a name.
+    fn primary(&mut self) -> Option<(usize, Option<(usize, usize)>)> {
+        let token = self.peek()?;
+        let text = self.text(token);
+        match token.kind {
+            Kind::Number => {
+                self.next();
+                Some((token.start, None))
+            }
+            Kind::Text => {
+                while self.peek().is_some_and(|t| t.kind == Kind::Text) {
+                    self.next();
+                }
+                Some((token.start, None))
+            }
+            Kind::Name if matches!(text, "else" | "if" | "and" | "or" | "in" | "is") => None,
+            Kind::Name => {
+                self.next();
+                let constant =
+                    matches!(text, "true" | "false" | "none" | "True" | "False" | "None");
+                Some((token.start, (!constant).then_some((token.start, token.end))))
+            }
+            Kind::Sign if text == "(" => {
+                self.inside(")");
+                Some((token.start, None))
+            }
+            Kind::Sign if text == "[" || text == "{" => {
+                self.inside(if text == "[" { "]" } else { "}" });
+                self.containers.push((token.start, self.end_of_last(), text == "["));
+                Some((token.start, None))
+            }
+            Kind::Sign | Kind::OddSpace => None,
+        }
+    }
+
+    fn inside(&mut self, close: &str) {
+        self.next();
+        while self.peek().is_some() && !self.sees(close) {
+            let before = self.at;
+            self.expression();
+            if self.eat(",").is_none() && self.eat(":").is_none() && self.at == before {
+                self.next();
+            }
+        }
+        self.next();
+    }
+
+    /// Applies the edits to the parts asked for.
+    fn finish(mut self, parts: &[Part], form: Form) -> Rewritten {
+        if self.changes {
+            for (start, end, list) in std::mem::take(&mut self.containers) {
+                self.insert(start, if list { "__list(" } else { "__dict(" });
+                self.insert(end, ")");
+            }
+        }
+        // Stable: edits at one place stay in the order in which they were found, insertions that close before others.
+        self.edits.sort_by_key(|edit| (edit.at, edit.until));
+        let mut out =
+            Rewritten { form, filters: self.filters, tests: self.tests, ..Default::default() };
+        for part in parts {
+            match part {
+                Part::Own(text) => out.text.push_str(text),
+                Part::Source(range) => {
+                    let mut at = range.start;
+                    out.places.push((out.text.len(), at));
+                    for edit in &self.edits {
+                        if edit.at < at || edit.until > range.end {
+                            continue;
+                        }
+                        out.text.push_str(&self.source[at..edit.at]);
+                        out.places.push((out.text.len(), edit.at));
+                        out.text.push_str(&edit.text);
+                        at = edit.until;
+                        out.places.push((out.text.len(), at));
+                    }
+                    out.text.push_str(&self.source[at..range.end]);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// A playbook's string: a backslash is a backslash, but an escaped quote stays a quote.
+fn keep_backslashes(inner: &str) -> String {
+    inner.replace("\\'", "'").replace("\\\"", "\"")
+}
+
+/// A template file's string: Python's escapes.
+fn unescape(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            out.push(c);
+            continue;
+        }
+        let Some(c) = chars.next() else {
+            out.push('\\');
+            break;
+        };
+        let mut hex = |digits: usize| {
+            let code: String = chars.clone().take(digits).collect();
+            let read = u32::from_str_radix(&code, 16).ok().and_then(char::from_u32)?;
+            (code.len() == digits).then(|| {
+                chars.by_ref().take(digits).for_each(drop);
+                read
+            })
+        };
+        match c {
+            'n' => out.push('\n'),
+            't' => out.push('\t'),
+            'r' => out.push('\r'),
+            'a' => out.push('\u{7}'),
+            'b' => out.push('\u{8}'),
+            'f' => out.push('\u{c}'),
+            'v' => out.push('\u{b}'),
+            '0' => out.push('\0'),
+            '\\' | '\'' | '"' => out.push(c),
+            '\n' => {}
+            'x' | 'u' | 'U' => {
+                let digits = match c {
+                    'x' => 2,
+                    'u' => 4,
+                    _ => 8,
+                };
+                match hex(digits) {
+                    Some(read) => out.push(read),
+                    None => {
+                        out.push('\\');
+                        out.push(c);
+                    }
+                }
+            }
+            c => {
+                out.push('\\');
+                out.push(c);
+            }
+        }
+    }
+    out
+}
