@@ -1,0 +1,312 @@
+//! Failing over: which standby, at what price, and what becomes of the old primary.
+
+use super::{Act, Consent, Decision, Loss, Plan, Refusal, check_systems, refuse_two_primaries};
+use crate::postgres::control::ControlState;
+use crate::postgres::lsn::bytes_for_people;
+use crate::postgres::observation::{Observation, Role};
+use crate::postgres::view::{Node, View, can_follow};
+
+pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) -> Decision {
+    refuse_two_primaries(view)?;
+    let mut plan = Plan::new(None);
+    check_systems(view, consent, &mut plan)?;
+    if let Some(done) = already_done(view, wanted) {
+        return Ok(done);
+    }
+    let (candidate, standby) = candidate(view, wanted)?;
+    plan.primary = Some(candidate.name.clone());
+    let old = old_primary(view, candidate, standby);
+    if let Some(old) = old {
+        plan.old_primary = Some(old.name.clone());
+    }
+    refuse_live_primary(view, old, consent, &mut plan)?;
+    weigh_unknown(view, old, consent, &mut plan)?;
+    weigh_loss(old, candidate, standby, consent, &mut plan)?;
+
+    if let Some(old) = old {
+        if old.seen().is_some() {
+            plan.step(&old.name, Act::Fence);
+        } else {
+            plan.step_about(&candidate.name, Act::RecordDebt, &old.name);
+        }
+    }
+    plan.step(&candidate.name, Act::Promote);
+    plan.step(&candidate.name, Act::VerifyWrite);
+    for (node, _) in view.in_role(Role::Standby) {
+        if node.name != candidate.name {
+            plan.step_about(&node.name, Act::Follow, &candidate.name);
+        }
+    }
+    Ok(plan)
+}
+
+/// A failover that was interrupted after the promotion, or is asked for twice, has only its end left to do.
+fn already_done(view: &View, wanted: Option<&str>) -> Option<Plan> {
+    let (primary, seen) = view.sole_primary()?;
+    let owed = view.debts().iter().any(|debt| debt.promoted == primary.name);
+    let mut others = view.nodes.iter().filter(|node| node.name != primary.name);
+    let fenced = others.any(|node| node.seen().is_some_and(|seen| seen.fenced.is_some()));
+    if !owed && !fenced && wanted != Some(primary.name.as_str()) {
+        return None;
+    }
+    let mut plan = Plan::new(Some(&primary.name));
+    plan.fact(format!("{} is the primary already", primary.name));
+    plan.step(&primary.name, Act::VerifyWrite);
+    for (node, standby) in view.in_role(Role::Standby) {
+        if view.following(node, seen).is_none() && can_follow(standby, seen) {
+            plan.step_about(&node.name, Act::Follow, &primary.name);
+        }
+    }
+    Some(plan)
+}
+
+fn candidate<'a>(
+    view: &'a View,
+    wanted: Option<&str>,
+) -> Result<(&'a Node, &'a Observation), Box<Refusal>> {
+    if let Some(wanted) = wanted {
+        let node = view.node(wanted).ok_or_else(|| {
+            let names: Vec<_> = view.nodes.iter().map(|node| node.name.as_str()).collect();
+            Refusal::new(
+                "candidate",
+                format!("{wanted}, which is no node of {}", view.cluster),
+                &names.join(" or "),
+                "Name a node of this cluster.",
+            )
+        })?;
+        return match node.seen() {
+            Some(seen) if seen.role == Role::Standby => best_or_refuse(view, node, seen),
+            Some(seen) => Err(Refusal::new(
+                &format!("role of {wanted}"),
+                seen.role.word(),
+                "a running standby",
+                "Name a standby, or none: the one with the most WAL is taken then.",
+            )),
+            None => Err(Refusal::new(
+                &format!("role of {wanted}"),
+                "unknown: its host did not answer",
+                "a running standby",
+                "Make its host reachable, or name another one.",
+            )),
+        };
+    }
+    // The first of the best in inventory order, preferred ones before: `max_by_key` alone would take the last.
+    let mut best: Option<(&Node, &Observation)> = None;
+    for (node, seen) in view.in_role(Role::Standby) {
+        let key = |node: &Node, seen: &Observation| (seen.timeline, seen.lsn, node.preferred);
+        if best.is_none_or(|(other, known)| key(node, seen) > key(other, known)) {
+            best = Some((node, seen));
+        }
+    }
+    best.ok_or_else(|| {
+        let states: Vec<_> = view
+            .nodes
+            .iter()
+            .map(|node| match node.role() {
+                Some(role) => format!("{} is {}", node.name, role.word()),
+                None => format!("{} is unknown", node.name),
+            })
+            .collect();
+        Refusal::new(
+            "running standbys",
+            format!("none ({})", states.join(", ")),
+            "at least one",
+            "Start a standby's container, or make its host reachable, and run this again.",
+        )
+    })
+}
+
+/// Refuses a named candidate that lacks WAL which another standby has.
+fn best_or_refuse<'a>(
+    view: &'a View,
+    node: &'a Node,
+    seen: &'a Observation,
+) -> Result<(&'a Node, &'a Observation), Box<Refusal>> {
+    for (other, known) in view.in_role(Role::Standby) {
+        if (known.timeline, known.lsn) > (seen.timeline, seen.lsn) {
+            let more = known.lsn.unwrap_or_default().ahead_of(seen.lsn.unwrap_or_default());
+            return Err(Refusal::new(
+                &format!("WAL received by {}", node.name),
+                format!("{} less than {} has", bytes_for_people(more), other.name),
+                "the most of all standbys",
+                "Name that one, or none.",
+            ));
+        }
+    }
+    Ok((node, seen))
+}
+
+/// Finds the node that the candidate followed.
+fn old_primary<'a>(view: &'a View, candidate: &Node, standby: &Observation) -> Option<&'a Node> {
+    let running = view.sole_primary().map(|(node, _)| node);
+    let followed = || view.upstream_of(standby).filter(|node| node.name != candidate.name);
+    let stopped = || {
+        let mut stopped = view
+            .in_role(Role::Stopped)
+            .filter(|(_, seen)| !seen.standby_configured || seen.fenced.is_some())
+            .map(|(node, _)| node);
+        let first = stopped.next()?;
+        stopped.next().is_none().then_some(first)
+    };
+    let unknown = || {
+        let mut unknown = view.unknown().map(|(node, _)| node);
+        let first = unknown.next()?;
+        unknown.next().is_none().then_some(first)
+    };
+    running.or_else(followed).or_else(stopped).or_else(unknown)
+}
+
+/// Refuses when there are signs that the old primary lives.
+fn refuse_live_primary(
+    view: &View,
+    old: Option<&Node>,
+    consent: Consent<'_>,
+    plan: &mut Plan,
+) -> Result<(), Box<Refusal>> {
+    let Some(old) = old else { return Ok(()) };
+    if let Some(seen) = old.seen() {
+        let refusal = match seen.role {
+            Role::Primary => Refusal::new(
+                "old primary",
+                format!("{} runs and takes writes", old.name),
+                "lost, stopped or fenced",
+                "For maintenance use a switchover, which loses nothing.",
+            )
+            .unless_accepted("old-primary-running"),
+            Role::Starting => Refusal::new(
+                "old primary",
+                format!("{} is starting", old.name),
+                "lost, stopped or fenced",
+                "Wait and see whether it comes up; it may need no failover.",
+            )
+            .unless_accepted("old-primary-starting"),
+            Role::Standby | Role::Stopped | Role::HalfCloned | Role::Empty | Role::Foreign => {
+                return Ok(());
+            }
+        };
+        return consent.or(refusal, plan);
+    }
+    for (node, seen) in view.in_role(Role::Standby) {
+        let streams = seen.upstream.is_streaming()
+            && view.upstream_of(seen).is_some_and(|upstream| upstream.name == old.name)
+            // A receiver stays `streaming` for wal_receiver_timeout after a cable was pulled: what counts is a recent message.
+            && seen.upstream.silent_seconds.is_none_or(|seconds| seconds < FRESH_SECONDS);
+        let answers = seen.peers.iter().any(|peer| peer.node == old.name && peer.answers);
+        if streams || answers {
+            let how = if answers { "its port answers" } else { "it sends WAL" };
+            let refusal = Refusal::new(
+                "old primary",
+                format!(
+                    "{}: its host cannot be reached from here, but {how} to {}",
+                    old.name, node.name
+                ),
+                "silent for the standbys too",
+                "It is alive and takes writes: promoting now makes two primaries. Repair the way to its host, or stop it there.",
+            );
+            consent.or(refusal.unless_accepted("old-primary-answers-peers"), plan)?;
+        }
+    }
+    Ok(())
+}
+
+/// A message from the primary within this many seconds proves that it lived then.
+const FRESH_SECONDS: u64 = 15;
+
+/// Asks for consent to everything that could not be seen.
+fn weigh_unknown(
+    view: &View,
+    old: Option<&Node>,
+    consent: Consent<'_>,
+    plan: &mut Plan,
+) -> Result<(), Box<Refusal>> {
+    for (node, why) in view.unknown() {
+        let is_old = old.is_some_and(|old| old.name == node.name);
+        let refusal = if is_old {
+            Refusal::new(
+                "old primary",
+                format!("{}: its host cannot be reached ({why})", node.name),
+                "stopped and fenced, or accepted as lost",
+                "If you know that it is down: what it committed and no standby received is lost, and it must not come back on its own; its guard sees to that, and status shows it as owed.",
+            )
+            .unless_accepted("old-primary-unreachable")
+        } else {
+            Refusal::new(
+                "nodes that could hold more WAL",
+                format!("{} cannot be reached ({why})", node.name),
+                "every standby seen",
+                "Make its host reachable, so that the one with the most WAL is promoted.",
+            )
+            .unless_accepted(format!("{}-unreachable", node.name))
+        };
+        consent.or(refusal, plan)?;
+    }
+    Ok(())
+}
+
+/// States what may be lost, and asks for consent when that is not nothing.
+fn weigh_loss(
+    old: Option<&Node>,
+    candidate: &Node,
+    standby: &Observation,
+    consent: Consent<'_>,
+    plan: &mut Plan,
+) -> Result<(), Box<Refusal>> {
+    let received = standby.lsn.unwrap_or_default();
+    plan.fact(format!("{} has received WAL up to {received}", candidate.name));
+    let Some(seen) = old.and_then(Node::seen) else {
+        plan.loss = Loss::Unknown;
+        return Ok(());
+    };
+    let name = old.map_or("the old primary", |old| old.name.as_str());
+    let Some(control) = &seen.control else {
+        // A running old primary was accepted by name: it is stopped in order, and what it then holds is seen in its control file.
+        plan.loss = Loss::Unknown;
+        return Ok(());
+    };
+    let missing = control.checkpoint.ahead_of(received);
+    match control.state {
+        ControlState::ShutDown if control.checkpoint < received => {
+            plan.loss = Loss::None;
+            plan.fact(format!(
+                "{name} was shut down in order at {} and {} holds all of it",
+                control.checkpoint, candidate.name
+            ));
+            return Ok(());
+        }
+        ControlState::ShutDownInRecovery | ControlState::InArchiveRecovery => {
+            plan.loss = Loss::None;
+            return Ok(());
+        }
+        ControlState::ShutDown | ControlState::InProduction | ControlState::Between
+            if missing > 0 =>
+        {
+            plan.loss = Loss::AtLeast { bytes: missing };
+        }
+        ControlState::ShutDown | ControlState::InProduction | ControlState::Between => {
+            plan.loss = Loss::Unknown;
+        }
+    }
+    let value = match &plan.loss {
+        Loss::AtLeast { bytes } => format!(
+            "{} has at least {} that {} never received",
+            name,
+            bytes_for_people(*bytes),
+            candidate.name
+        ),
+        Loss::None | Loss::Unknown if control.state.is_clean() => {
+            format!(
+                "{name} stopped in order, and its last record at {received} may exist only there"
+            )
+        }
+        Loss::None | Loss::Unknown => {
+            format!("{name} did not stop in order: commits after {received} may exist only there")
+        }
+    };
+    let refusal = Refusal::new(
+        "commits that would be lost",
+        value,
+        "none",
+        "Its host answers: start it again (site.yml does) and nothing is lost.",
+    );
+    consent.or(refusal.unless_accepted("possible-loss"), plan)
+}

@@ -1,0 +1,160 @@
+//! Rejoining: every node that does not follow the primary follows it again, and nothing is thrown away.
+
+use super::{Act, Consent, Decision, Plan, Refusal, check_systems};
+use crate::postgres::observation::{Observation, Role};
+use crate::postgres::view::{Node, View, can_follow};
+
+pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) -> Decision {
+    let mut plan = Plan::new(None);
+    check_systems(view, consent, &mut plan)?;
+    let (primary, truth) = proven_primary(view, consent, &mut plan)?;
+    plan.primary = Some(primary.name.clone());
+    if let Some(wanted) = wanted {
+        check_wanted(view, wanted, primary)?;
+    }
+    for node in view.nodes.iter().filter(|node| node.name != primary.name) {
+        if wanted.is_some_and(|wanted| wanted != node.name) {
+            continue;
+        }
+        match node.seen() {
+            Some(seen) => bring_back(&mut plan, node, seen, primary, truth)?,
+            None => plan.fact(format!("{} was not seen and is left alone", node.name)),
+        }
+    }
+    Ok(plan)
+}
+
+fn check_wanted(view: &View, wanted: &str, primary: &Node) -> Result<(), Box<Refusal>> {
+    let refuse = |value: String, limit: &str, way_out: &str| {
+        Err(Refusal::new("node to rejoin", value, limit, way_out))
+    };
+    match view.node(wanted) {
+        None => refuse(
+            format!("{wanted}, which is no node of {}", view.cluster),
+            "a node of this cluster",
+            "Check the name.",
+        ),
+        Some(node) if node.name == primary.name => refuse(
+            format!("{wanted}, which is the primary"),
+            "a node that is not",
+            "Name the other one, or none.",
+        ),
+        Some(node) if node.seen().is_none() => refuse(
+            format!("{wanted}, whose host cannot be reached"),
+            "a host that answers",
+            "Make it reachable and run this again.",
+        ),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Finds the one node whose history counts. With two that take writes, the one on the later timeline was promoted by somebody;
+/// the other one is stopped only when that is accepted by name, for what it wrote since goes aside with it.
+fn proven_primary<'a>(
+    view: &'a View,
+    consent: Consent<'_>,
+    plan: &mut Plan,
+) -> Result<(&'a Node, &'a Observation), Box<Refusal>> {
+    let mut primaries: Vec<_> = view.in_role(Role::Primary).collect();
+    primaries.sort_by_key(|(_, seen)| std::cmp::Reverse(seen.timeline));
+    match primaries.as_slice() {
+        [] => {
+            let unknown: Vec<_> = view.unknown().map(|(node, _)| node.name.as_str()).collect();
+            let value = if unknown.is_empty() {
+                "none takes writes".to_owned()
+            } else {
+                format!("none was seen, and {} cannot be reached", unknown.join(" and "))
+            };
+            Err(Refusal::new(
+                "primary to follow",
+                value,
+                "one that takes writes",
+                "Make a primary first: matron pg failover, or start the one that is stopped.",
+            ))
+        }
+        [one] => Ok(*one),
+        [first, second, ..] => {
+            if first.1.timeline == second.1.timeline {
+                return Err(Refusal::new(
+                    "nodes that take writes",
+                    format!("{} and {} on the same timeline", first.0.name, second.0.name),
+                    "one",
+                    "Which one the archive wrote to cannot be told from here: stop the other one's container and run this again.",
+                ));
+            }
+            for (node, _) in primaries.iter().skip(1) {
+                let refusal = Refusal::new(
+                    "nodes that take writes",
+                    format!("{} beside {}, which was promoted later", node.name, first.0.name),
+                    "one",
+                    "What it wrote since then is kept aside and not merged.",
+                );
+                consent.or(refusal.unless_accepted(format!("stop-{}", node.name)), plan)?;
+            }
+            Ok(*first)
+        }
+    }
+}
+
+fn bring_back(
+    plan: &mut Plan,
+    node: &Node,
+    seen: &Observation,
+    primary: &Node,
+    truth: &Observation,
+) -> Result<(), Box<Refusal>> {
+    let name = node.name.as_str();
+    match seen.role {
+        Role::Standby if seen.upstream.is_streaming() && follows(seen, primary) => {
+            plan.fact(format!("{name} follows {} already", primary.name));
+        }
+        Role::Standby | Role::Stopped if can_follow(seen, truth) => {
+            plan.fact(format!(
+                "{name} holds nothing that {} does not: it follows without a new copy",
+                primary.name
+            ));
+            plan.step_about(name, Act::Follow, &primary.name);
+        }
+        Role::Primary | Role::Standby | Role::Stopped => {
+            let timeline =
+                seen.timeline.map_or_else(|| "?".to_owned(), |timeline| timeline.to_string());
+            plan.fact(format!(
+                "{name} went its own way on timeline {timeline}: its data goes aside"
+            ));
+            plan.step(name, Act::Fence);
+            plan.step(name, Act::MoveAside);
+            plan.step_about(name, Act::Clone, &primary.name);
+            plan.step_about(name, Act::Follow, &primary.name);
+        }
+        Role::Empty | Role::HalfCloned => {
+            plan.step_about(name, Act::Clone, &primary.name);
+            plan.step_about(name, Act::Follow, &primary.name);
+        }
+        Role::Starting => {
+            let trouble = seen.trouble.as_deref().unwrap_or("its server does not answer yet");
+            return Err(Refusal::new(
+                &format!("server on {name}"),
+                format!("starting ({trouble})"),
+                "running or stopped",
+                "Wait until it answers, or stop its container, and run this again.",
+            ));
+        }
+        Role::Foreign => {
+            return Err(Refusal::new(
+                &format!("data directory of {name}"),
+                "files that are not PostgreSQL's",
+                "empty, or a data directory of this cluster",
+                "Move the files away.",
+            ));
+        }
+    }
+    if truth.debts.iter().any(|debt| debt.node == name) {
+        plan.step_about(&primary.name, Act::PayDebt, name);
+    }
+    Ok(())
+}
+
+fn follows(seen: &Observation, primary: &Node) -> bool {
+    seen.upstream.host.as_deref() == Some(primary.address.as_str())
+        && seen.upstream.port.unwrap_or(5432) == primary.port
+}
