@@ -10,6 +10,7 @@ mod action;
 mod add_host;
 mod args;
 mod assert;
+mod container;
 mod debug;
 mod fail;
 mod group_by;
@@ -44,6 +45,7 @@ use crate::template::TemplateOptions;
 pub static ALL: &[&dyn Module] = &[
     &add_host::AddHost,
     &assert::Assert,
+    &container::Container,
     &debug::Debug,
     &fail::Fail,
     &setup::GatherFacts,

@@ -123,3 +123,126 @@ impl ProjectFiles for Fake {
         None
     }
 }
+
+/// How a test runs what an action sends: the frame stands for the conduit. stdin is the script.
+const CONDUIT: &str = r#"LC_ALL=C PATH=$1:$PATH; export LC_ALL PATH; work=$2
+reply() { printf '%s %s\n%s\n' "$1" "${#2}" "$2" >&3; }
+reply_file() { printf '%s +' "$1" >&3; base64 <"$2" | tr -d '\n' >&3; printf '\n' >&3; }
+script=$(cat)
+( eval "$script" ) 3>"$work/reply" >"$work/stdout" 2>"$work/stderr" </dev/null
+echo $? >"$work/status"
+"#;
+
+static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+/// A temporary folder and the shells that scripts must run under, one after the other for each test by turns.
+#[derive(Debug)]
+pub(super) struct Host {
+    folder: PathBuf,
+    shell: &'static [&'static str],
+}
+
+impl Host {
+    /// Makes a host; each test gets one of dash, bash and busybox by turns.
+    pub(super) fn temporary() -> Self {
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let shells: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+        Self::with(shells[usize::try_from(count).expect("small") % 3], count)
+    }
+
+    /// Makes a host with each of the three shells.
+    pub(super) fn each() -> [Self; 3] {
+        let count = || COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        [
+            Self::with(&["dash"], count()),
+            Self::with(&["bash"], count()),
+            Self::with(&["busybox", "sh"], count()),
+        ]
+    }
+
+    fn with(shell: &'static [&'static str], count: u32) -> Self {
+        let folder = std::env::temp_dir().join(format!("matron-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(folder.join("bin")).expect("temp folder");
+        std::fs::create_dir_all(folder.join("frame")).expect("temp folder");
+        Self { folder, shell }
+    }
+
+    /// Returns a path in the folder as text.
+    pub(super) fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    /// Writes a file.
+    pub(super) fn write(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        std::fs::create_dir_all(path.parent().expect("inside")).expect("temp folder");
+        std::fs::write(path, text).expect("temp file");
+    }
+
+    /// Reads a file; empty when it is missing.
+    pub(super) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.join(name)).unwrap_or_default()
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.join(name)).expect("temp file");
+    }
+
+    /// Puts a program in front of the PATH.
+    pub(super) fn program(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let name = format!("bin/{name}");
+        self.write(&name, text);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(self.folder.join(name), mode).expect("temp file");
+    }
+
+    /// Runs an action to its end; waiting takes no time.
+    pub(super) fn drive(&self, mut action: Box<dyn Action>, mode: Mode) -> Outcome {
+        use crate::modules::Done;
+        let mut step = action.begin(mode);
+        loop {
+            step = match step {
+                Step::Done(outcome) => return outcome,
+                Step::Send(script) | Step::SendLong(script) => {
+                    action.resume(Done::Reply(self.send(&script)))
+                }
+                Step::Wait(_) => action.resume(Done::Waited),
+                other => panic!("this host does not do {other:?}"),
+            };
+        }
+    }
+
+    fn send(&self, script: &crate::shell::Script) -> crate::shell::Reply {
+        use std::io::Write as _;
+        let (bin, frame) = (self.path("bin"), self.path("frame"));
+        let (shell, options) = self.shell.split_first().expect("a shell");
+        let mut child = std::process::Command::new(shell)
+            .args(options)
+            .args(["-c", CONDUIT, "sh", &bin, &frame])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("the shell is installed");
+        let mut stdin = child.stdin.take().expect("piped");
+        stdin.write_all(&script.render()).expect("the shell reads");
+        drop(stdin);
+        child.wait().expect("the shell ends");
+        let part =
+            |name: &str| std::fs::read(self.folder.join("frame").join(name)).expect("written");
+        crate::shell::Reply {
+            status: self.read("frame/status").trim().parse().expect("a number"),
+            stdout: part("stdout"),
+            stderr: part("stderr"),
+            fields: crate::shell::Fields::parse(&part("reply")).expect("fields"),
+            took: std::time::Duration::from_millis(1),
+            timed_out: false,
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_dir_all(&self.folder);
+    }
+}
