@@ -1,1 +1,4 @@
+//! All tests that need more than one room, in one binary: one line a module.
 
+#[path = "integration/playbook_cases.rs"]
+mod playbook_cases;

@@ -48,35 +48,54 @@ const COMMAND_OPTIONS: [&str; 8] = [
     "strip_empty_ends",
 ];
 
+/// The pairs in order, and what else there is.
+pub type Split = (Vec<(String, String)>, Option<String>);
+
 /// Splits `a=1 b="x y" rest` into pairs and the rest.
-pub fn split(text: &str) -> Result<(Vec<(String, String)>, Option<String>), KeyValueError> {
+pub fn split(text: &str) -> Result<Split, KeyValueError> {
     parts(text).map(Parts::into_pairs)
 }
 
 /// Splits the text of `command`, `shell`, `raw` or `script`: only their options are pairs, all else is the command.
-pub fn split_command(text: &str) -> Result<(Vec<(String, String)>, Option<String>), KeyValueError> {
+pub fn split_command(text: &str) -> Result<Split, KeyValueError> {
     command_parts(text).map(Parts::into_pairs)
 }
 
 /// Like [`split`], with places.
 pub fn parts(text: &str) -> Result<Parts, KeyValueError> {
-    take_pairs(text, |_| true)
+    let (pairs, rest) = take_pairs(text, |_| true)?;
+    let rest = rest.trim();
+    Ok(Parts { pairs, rest: (!rest.is_empty()).then(|| rest.to_owned()) })
 }
 
 /// Like [`split_command`], with places.
 pub fn command_parts(text: &str) -> Result<Parts, KeyValueError> {
-    take_pairs(text, |name| COMMAND_OPTIONS.contains(&name))
+    let (pairs, rest) = take_pairs(text, |name| COMMAND_OPTIONS.contains(&name))?;
+    // `\=` keeps an `a=b` from being taken for an option; the end of the last line stays, as in the results of Ansible.
+    let rest = rest.trim_matches(' ').replace("\\=", "=");
+    Ok(Parts { pairs, rest: (!rest.trim().is_empty()).then_some(rest) })
 }
 
 impl Parts {
-    fn into_pairs(self) -> (Vec<(String, String)>, Option<String>) {
+    fn into_pairs(self) -> Split {
         let pairs = self.pairs.into_iter().map(|pair| (pair.name, pair.value)).collect();
         (pairs, self.rest)
     }
 }
 
-fn take_pairs(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Parts, KeyValueError> {
-    let words = words(text)?;
+fn take_pairs(
+    text: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<Pair>, String), KeyValueError> {
+    let (words, joins) = words(text)?;
+    let copy = |rest: &mut String, range: Range<usize>| {
+        let mut from = range.start;
+        for join in joins.iter().filter(|join| range.contains(join)) {
+            rest.push_str(text.get(from..*join).unwrap_or_default());
+            from = join + 2;
+        }
+        rest.push_str(text.get(from..range.end).unwrap_or_default());
+    };
     let mut pairs = Vec::new();
     let mut rest = String::new();
     let mut kept_to = 0;
@@ -85,7 +104,7 @@ fn take_pairs(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Parts, KeyVal
         let Some((name, value)) = pair_of(written).filter(|(name, _)| wanted(name)) else {
             continue;
         };
-        rest.push_str(text.get(kept_to..word.start).unwrap_or_default());
+        copy(&mut rest, kept_to..word.start);
         kept_to = word.end;
         // The blank after an option goes with it, else `ls creates=x -l` would keep two.
         if text.get(kept_to..).is_some_and(|after| after.starts_with(' ')) {
@@ -94,9 +113,8 @@ fn take_pairs(text: &str, wanted: impl Fn(&str) -> bool) -> Result<Parts, KeyVal
         let name_at = word.start..word.start + name.len();
         pairs.push(Pair { name: name.to_owned(), value: plain_value(value), name_at });
     }
-    rest.push_str(text.get(kept_to..).unwrap_or_default());
-    let rest = rest.trim();
-    Ok(Parts { pairs, rest: (!rest.is_empty()).then(|| rest.to_owned()) })
+    copy(&mut rest, kept_to..text.len());
+    Ok((pairs, rest))
 }
 
 /// Returns the two sides when a word is `name=value` and the name can be one.
@@ -108,8 +126,9 @@ fn pair_of(word: &str) -> Option<(&str, &str)> {
     (starts && goes_on).then_some((name, value))
 }
 
-/// Returns the byte ranges of the words.
-fn words(text: &str) -> Result<Vec<Range<usize>>, KeyValueError> {
+/// Returns the byte ranges of the words, and where a backslash joins a line to the next.
+fn words(text: &str) -> Result<(Vec<Range<usize>>, Vec<usize>), KeyValueError> {
+    let mut joins = Vec::new();
     let unbalanced = || KeyValueError { text: text.to_owned() };
     let mut words = Vec::new();
     let mut start = None;
@@ -125,6 +144,14 @@ fn words(text: &str) -> Result<Vec<Range<usize>>, KeyValueError> {
             continue;
         }
         match quote {
+            None if letter == '\\' && rest.peek().is_some_and(|(_, next)| *next == '\n') => {
+                joins.push(at);
+                if let Some(from) = start.take() {
+                    words.push(from..at);
+                }
+                rest.next();
+                continue;
+            }
             None if letter.is_whitespace() => {
                 if let Some(from) = start.take() {
                     words.push(from..at);
@@ -149,7 +176,7 @@ fn words(text: &str) -> Result<Vec<Range<usize>>, KeyValueError> {
     if let Some(from) = start {
         words.push(from..text.len());
     }
-    Ok(words)
+    Ok((words, joins))
 }
 
 /// Returns what closes the template block that opens at `at`, if one does.
@@ -173,26 +200,22 @@ fn block_end(text: &str, from: usize, close: &str) -> Option<usize> {
             escaped = false;
             continue;
         }
-        match quote {
-            Some(open) => {
-                if letter == '\\' {
-                    escaped = true;
-                } else if letter == open {
-                    quote = None;
-                }
+        if let Some(open) = quote {
+            escaped = letter == '\\';
+            if letter == open {
+                quote = None;
             }
-            None => {
-                if depth == 0 && text.get(at..).is_some_and(|rest| rest.starts_with(close)) {
-                    return Some(at + close.len());
-                }
-                if close != "#}" {
-                    match letter {
-                        '"' | '\'' => quote = Some(letter),
-                        '{' => depth += 1,
-                        '}' => depth = depth.saturating_sub(1),
-                        _ => {}
-                    }
-                }
+            continue;
+        }
+        if depth == 0 && text.get(at..).is_some_and(|rest| rest.starts_with(close)) {
+            return Some(at + close.len());
+        }
+        if close != "#}" {
+            match letter {
+                '"' | '\'' => quote = Some(letter),
+                '{' => depth += 1,
+                '}' => depth = depth.saturating_sub(1),
+                _ => {}
             }
         }
     }
@@ -313,7 +336,21 @@ mod tests {
     #[test]
     fn command_text_keeps_quotes_and_line_ends() {
         let (_, command) = split_command("echo 'a   b'\n  echo \"c\\n\"\n").unwrap();
-        assert_eq!(command.as_deref(), Some("echo 'a   b'\n  echo \"c\\n\""));
+        assert_eq!(command.as_deref(), Some("echo 'a   b'\n  echo \"c\\n\"\n"));
+    }
+
+    #[test]
+    fn command_lines_ended_by_a_backslash_are_joined() {
+        let (options, command) = split_command("ls \\\n -l creates=/x\n").unwrap();
+        assert_eq!(options, one("creates", "/x"));
+        assert_eq!(command.as_deref(), Some("ls  -l \n"));
+    }
+
+    #[test]
+    fn escaped_equal_sign_is_text() {
+        let (options, command) = split_command("env creates\\=1").unwrap();
+        assert_eq!(options, []);
+        assert_eq!(command.as_deref(), Some("env creates=1"));
     }
 
     #[test]

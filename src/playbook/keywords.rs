@@ -17,7 +17,7 @@ pub(super) enum Holder {
 }
 
 /// Keywords of plays, blocks, role entries and tasks alike.
-const SHARED: &[&str] = &[
+pub(super) const SHARED: &[&str] = &[
     "any_errors_fatal",
     "become",
     "become_exe",

@@ -26,8 +26,11 @@ impl Mistakes {
 
     /// Splits into the warnings, or all when one of them is an error.
     pub(super) fn settle(self) -> Result<Vec<Diagnostic>, Diagnostics> {
-        let wrong = self.0.iter().any(|one| one.severity == Severity::Error);
-        if wrong { Err(Diagnostics(self.0)) } else { Ok(self.0) }
+        let mut all = self.0;
+        // In the order of the text; files in the order they were read.
+        all.sort_by_key(|one| one.labels.first().map(|label| (label.span.file, label.span.start)));
+        let wrong = all.iter().any(|one| one.severity == Severity::Error);
+        if wrong { Err(Diagnostics(all)) } else { Ok(all) }
     }
 }
 

@@ -41,7 +41,7 @@ impl Reading<'_> {
             let wrong = Diagnostic::error("action and local_action are mutually exclusive");
             self.mistakes.add(wrong.at(local.span, "").at(action.span, ""));
         }
-        let modules = self.modules(fields, holder);
+        let modules = self.modules(fields, holder, action.is_none() && local.is_none());
         let mut found = match (action.or(local), modules) {
             (Some(field), modules) => {
                 let found = self.action_field(field);
@@ -59,16 +59,16 @@ impl Reading<'_> {
                     self.conflict(field.name, field.span, other);
                 }
                 let name = self.resolve(field.name)?;
+                if name == "include" {
+                    let message = "the 'include' action has been removed";
+                    let wrong = Diagnostic::error(message).at(field.span, "");
+                    self.mistakes.add(wrong.hint("use include_tasks or import_tasks instead"));
+                    return None;
+                }
                 self.arguments(field.name, name, field.span, field.value)
             }
         };
         self.add_args(&mut found, fields.take("args"));
-        if found.name == "include" {
-            let message = "the 'include' action has been removed";
-            let wrong = Diagnostic::error(message).at(found.span, "");
-            self.mistakes.add(wrong.hint("use include_tasks or import_tasks instead"));
-            return None;
-        }
         Some((found, is_local))
     }
 
@@ -92,7 +92,12 @@ impl Reading<'_> {
     }
 
     /// Takes the keys that name modules. With none, says what is wrong with the keys that could have been meant.
-    fn modules<'n>(&mut self, fields: &mut Fields<'n>, holder: Holder) -> Vec<Field<'n>> {
+    fn modules<'n>(
+        &mut self,
+        fields: &mut Fields<'n>,
+        holder: Holder,
+        needed: bool,
+    ) -> Vec<Field<'n>> {
         let candidates: Vec<Field<'n>> = fields
             .untaken()
             .iter()
@@ -105,7 +110,7 @@ impl Reading<'_> {
         }
         let (modules, strangers): (Vec<Field<'n>>, Vec<Field<'n>>) =
             candidates.into_iter().partition(|field| self.resolve(field.name).is_some());
-        let mut sought = modules.is_empty() && !fields.has("action") && !fields.has("local_action");
+        let mut sought = modules.is_empty() && needed;
         let only = strangers.len() == 1;
         for field in strangers {
             let near_module = self.near_module(field.name);
@@ -131,9 +136,10 @@ impl Reading<'_> {
         let hint = match (module, keyword) {
             (Some(near), _) => format!("did you mean '{near}'?"),
             (None, Some(near)) => format!("did you mean the keyword '{near}'?"),
-            (None, None) => {
-                "matron does not have it: 'matron doc --list' shows all modules".to_owned()
+            _ if field.name.ends_with("import_playbook") => {
+                "it stands on its own at the top of a playbook, not among tasks".to_owned()
             }
+            (None, None) => "'matron doc' lists the modules there are".to_owned(),
         };
         self.mistakes.add(Diagnostic::error(message).at(field.span, "").hint(hint));
     }

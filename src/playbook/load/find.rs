@@ -167,3 +167,33 @@ pub(super) fn listed(paths: &[PathBuf]) -> String {
 pub(super) fn folder_of(path: &Path) -> PathBuf {
     path.parent().map(Path::to_owned).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Fault, MemoryFiles};
+
+    #[test]
+    fn playbook_is_found_by_path_without_ending_and_among_the_bundled_ones() {
+        let files = MemoryFiles::of(&[("mine.yml", ""), ("/own/site.yml", ""), ("site.yml", "")]);
+        let find = |name: &str| find_playbook(&files, Path::new(name), Some(Path::new("/own")));
+        assert_eq!(find("./mine.yml"), Ok(PathBuf::from("mine.yml")));
+        assert_eq!(find("mine"), Ok(PathBuf::from("mine.yml")));
+        assert_eq!(find("site"), Ok(PathBuf::from("site.yml")));
+        assert_eq!(find("/own/site.yml"), Ok(PathBuf::from("/own/site.yml")));
+        assert_eq!(find("none").map_err(|error| error.fault), Err(Fault::Missing));
+    }
+
+    #[test]
+    fn bundled_playbook_is_used_when_there_is_none_of_that_name() {
+        let files = MemoryFiles::of(&[("/own/site.yml", "")]);
+        let found = find_playbook(&files, Path::new("site.yml"), Some(Path::new("/own")));
+        assert_eq!(found, Ok(PathBuf::from("/own/site.yml")));
+    }
+
+    #[test]
+    fn tidy_keeps_what_goes_above_the_start() {
+        assert_eq!(tidy(Path::new("a/./b/../c")), PathBuf::from("a/c"));
+        assert_eq!(tidy(Path::new("../a/../../b")), PathBuf::from("../../b"));
+    }
+}

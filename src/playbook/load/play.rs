@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::playbook::keywords::Holder;
+use crate::playbook::keywords::{Holder, SHARED};
 use crate::playbook::shared::{Field, Fields, Kind};
 use crate::playbook::{Block, Common, Delegate, Item, Play};
 use crate::source::{Diagnostic, Span};
@@ -84,6 +84,12 @@ impl Reading<'_> {
         let vars = fields.vars("PlaybookInclude", &mut self.mistakes);
         let tags = fields.names("tags", true, &mut self.mistakes);
         let when = fields.conditions("when", &mut self.mistakes).unwrap_or_default();
+        for keyword in SHARED.iter().copied() {
+            let Some(field) = fields.take(keyword) else { continue };
+            let warning =
+                Diagnostic::warning(format!("'{keyword}' does nothing on import_playbook"));
+            self.mistakes.add(warning.at(field.span, "").hint("put it on the plays inside"));
+        }
         fields.finish(Holder::PlaybookInclude, &mut self.mistakes);
         if import.value.as_str().is_none() {
             let message = "import_playbook takes the path of a playbook as a string";

@@ -167,15 +167,13 @@ impl Reading<'_> {
     ) -> Vec<Item> {
         let name = from.unwrap_or("main");
         let files = role_files(&*self.loader.files, &place.folder, name, false);
-        match files.first() {
-            Some(path) => self.task_file(path, asked, place),
-            None => {
-                if from.is_some() {
-                    self.not_in_role(sort, name, place, asked);
-                }
-                Vec::new()
-            }
+        if let Some(path) = files.first() {
+            return self.task_file(path, asked, place);
         }
+        if from.is_some() {
+            self.not_in_role(sort, name, place, asked);
+        }
+        Vec::new()
     }
 
     /// Reads a role's `vars/` or `defaults/`.
@@ -269,17 +267,12 @@ impl Reading<'_> {
         if value.is_null() {
             return;
         }
-        match value.as_seq() {
-            Some(entries) => {
-                for entry in entries {
-                    meta.dependencies.extend(self.role_entry(entry, place));
-                }
-            }
-            None => {
-                let message = "expected role dependencies to be a list";
-                self.mistakes.error(value.span, message);
-            }
-        }
+        let Some(entries) = value.as_seq() else {
+            self.mistakes.error(value.span, "expected role dependencies to be a list");
+            return;
+        };
+        meta.dependencies =
+            entries.iter().filter_map(|entry| self.role_entry(entry, place)).collect();
     }
 }
 
@@ -302,6 +295,7 @@ fn joined(folders: &[PathBuf]) -> String {
     let mut texts: Vec<String> = Vec::new();
     for folder in folders {
         let text = folder.display().to_string();
+        let text = if text.is_empty() { ".".to_owned() } else { text };
         if !texts.contains(&text) {
             texts.push(text);
         }

@@ -206,14 +206,11 @@ impl Reading<'_> {
     /// Returns the file an `import_tasks` or `include_tasks` names.
     fn file_of(&mut self, action: &Action) -> Option<Node> {
         let file = option(action, "file").or(action.free_form.as_ref());
-        match file.filter(|file| file.as_str().is_some()) {
-            Some(file) => Some(file.clone()),
-            None => {
-                let message = format!("no file specified for {}", action.name);
-                self.mistakes.error(action.span, message);
-                None
-            }
+        let file = file.filter(|file| file.as_str().is_some()).cloned();
+        if file.is_none() {
+            self.mistakes.error(action.span, format!("no file specified for {}", action.name));
         }
+        file
     }
 
     /// Returns the role an `import_role` or `include_role` names.
