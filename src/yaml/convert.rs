@@ -1,8 +1,11 @@
 //! From nodes to plain data, with nothing templated.
 
+use std::sync::Arc;
+
 use minijinja::Value;
 
-use super::{Node, NodeKind, Scalar, ScalarValue};
+use super::{Node, NodeKind, Scalar, ScalarValue, Style};
+use crate::source::Span;
 
 /// Returns a node as a template value; nothing in it is templated. Mapping keys keep their YAML type.
 pub fn to_value(node: &Node) -> Value {
@@ -51,4 +54,35 @@ fn json_key(key: &Node) -> String {
         ScalarValue::Int(value) => value.to_string(),
         ScalarValue::Float(_) | ScalarValue::Str => scalar.raw.to_string(),
     }
+}
+
+/// Makes a node of JSON data; every part of it stands at `span`. Numbers beyond 64 bits become strings.
+pub fn from_json(value: &serde_json::Value, span: Span) -> Node {
+    let scalar = |raw: String, value: ScalarValue| {
+        let style = if value == ScalarValue::Str { Style::DoubleQuoted } else { Style::Plain };
+        NodeKind::Scalar(Scalar { raw: Arc::from(raw), style, value })
+    };
+    let kind = match value {
+        serde_json::Value::Null => scalar("null".to_owned(), ScalarValue::Null),
+        serde_json::Value::Bool(value) => scalar(value.to_string(), ScalarValue::Bool(*value)),
+        serde_json::Value::Number(number) => {
+            let value = match (number.as_i64(), number.as_f64()) {
+                (Some(value), _) => ScalarValue::Int(value),
+                (None, Some(value)) if number.is_f64() => ScalarValue::Float(value),
+                (None, _) => ScalarValue::Str,
+            };
+            scalar(number.to_string(), value)
+        }
+        serde_json::Value::String(text) => scalar(text.clone(), ScalarValue::Str),
+        serde_json::Value::Array(items) => {
+            NodeKind::Seq(items.iter().map(|item| from_json(item, span)).collect())
+        }
+        serde_json::Value::Object(entries) => NodeKind::Map(
+            entries
+                .iter()
+                .map(|(key, value)| (Node::string(key, span), from_json(value, span)))
+                .collect(),
+        ),
+    };
+    Node { kind, span, tag: None }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub use compose::{
     MAX_COPIED, MAX_DEPTH, parse, parse_one, parse_one_with_warnings, parse_with_warnings,
 };
-pub use convert::{scalar_value, to_json, to_value};
+pub use convert::{from_json, scalar_value, to_json, to_value};
 pub use emit::{EmitOptions, Flow, emit};
 pub use scalar::scalar_from_text;
 
