@@ -1,4 +1,8 @@
 //! All tests that need more than one room, in one binary: one line a module.
 
+#[path = "integration/modules_files.rs"]
+mod modules_files;
 #[path = "integration/playbook_cases.rs"]
 mod playbook_cases;
+#[path = "support/mod.rs"]
+mod support;

@@ -10,21 +10,34 @@ mod action;
 mod add_host;
 mod args;
 mod assert;
+mod attributes;
+mod command;
+mod command_words;
 mod container;
+mod copy;
 mod debug;
+mod environment;
 mod fail;
+mod file;
 mod group_by;
+mod host_paths;
 mod include_role;
 mod include_tasks;
 mod include_vars;
 mod meta;
 mod pause;
 mod ping;
+mod place;
 mod set_fact;
 mod set_stats;
 mod setup;
+mod shell;
+mod stat;
+mod template;
 #[cfg(test)]
 mod test_context;
+mod tree;
+mod verdict;
 mod wait_for_connection;
 
 use std::path::{Path, PathBuf};
@@ -45,10 +58,12 @@ use crate::template::TemplateOptions;
 pub static ALL: &[&dyn Module] = &[
     &add_host::AddHost,
     &assert::Assert,
+    &command::Command,
     &container::Container,
+    &copy::Copy,
     &debug::Debug,
     &fail::Fail,
-    &setup::GatherFacts,
+    &file::File,
     &group_by::GroupBy,
     &include_role::IncludeRole,
     &include_tasks::IncludeTasks,
@@ -58,7 +73,11 @@ pub static ALL: &[&dyn Module] = &[
     &ping::Ping,
     &set_fact::SetFact,
     &set_stats::SetStats,
+    &setup::GatherFacts,
     &setup::Setup,
+    &shell::Shell,
+    &stat::Stat,
+    &template::Template,
     &wait_for_connection::WaitForConnection,
 ];
 
