@@ -12,7 +12,7 @@ use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
     TaskContext, arg, environment, verdict,
 };
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Status};
 use crate::shell::{Reply, Script};
 
 /// See the file's head.
@@ -186,7 +186,7 @@ const MANAGE: &str = r#"finish() {
 refuse() { now "$path"; fail "$1"; }
 stamp() { date -d "@$1" +%Y%m%d%H%M.%S; }
 # Sets the times of $1 where they differ.
-times() {
+set_times() {
   t_now=$(stat -c '%X %Y' -- "$1") || return 0
   for t_which in a m; do
     case $t_which in a) t_want=$atime t_is=${t_now% *} ;; m) t_want=$mtime t_is=${t_now#* } ;; esac
@@ -232,7 +232,7 @@ make_folders() {
     case $m_left in */*) m_left=${m_left#*/} ;; *) m_left= ;; esac
     [ "$m_part" ] || continue
     m_done=$m_done$m_part
-    if [ ! -d "$m_done" ]; then
+    if [ ! -e "$m_done" ]; then
       if ! said=$(mkdir -- "$m_done" 2>&1) && [ ! -d "$m_done" ]; then
         fail "There was an issue creating $m_done as requested: ${said##*: }"
       fi
@@ -263,7 +263,7 @@ if [ ! "$state" ]; then
   elif [ "$prev" = link ] && [ "$follow" ]; then
     reply src "$(readlink -- "$path")"
     r_target=$(readlink -f -- "$path")
-    if [ -e "$r_target" ]; then settle "$r_target"; times "$r_target"; fi
+    if [ -e "$r_target" ]; then settle "$r_target"; set_times "$r_target"; fi
     reply dest "$path"; finish
   elif [ "$prev" = link ]; then
     settle "$path"
@@ -283,7 +283,7 @@ case $state in
   file)
     reply path "$path"
     case $prev in
-      file|hard|link) settle "$path"; times "$path"; finish ;;
+      file|hard|link) settle "$path"; set_times "$path"; finish ;;
       absent) reply state absent ;;
     esac
     refuse "file ($path) is $prev, cannot continue" ;;
@@ -299,7 +299,7 @@ case $state in
       *) refuse "$path already exists as a $prev" ;;
     esac
     settle "$path"
-    times "$path"
+    set_times "$path"
     [ ! "$recurse" ] || inside "$path"
     finish ;;
   absent)
@@ -326,7 +326,7 @@ case $state in
       [ "$atime" != now ] || atime=preserve
       [ "$mtime" != now ] || mtime=preserve
     fi
-    times "$path"
+    set_times "$path"
     settle "$path"
     finish ;;
   link)
@@ -387,7 +387,7 @@ case $state in
       fi
     fi
     settle "$path"
-    times "$path"
+    set_times "$path"
     finish ;;
 esac"#;
 
@@ -440,7 +440,7 @@ impl Managing {
         if self.state == "absent" {
             outcome = outcome.with("state", "absent");
         }
-        if self.mode.diff {
+        if self.mode.diff && outcome.status == Status::Changed {
             outcome.diff.extend(self.diff(reply));
         }
         if Now::read(reply).is_some() { attributes::describe(outcome, reply) } else { outcome }

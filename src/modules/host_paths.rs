@@ -2,7 +2,8 @@
 
 /// Shell functions: `fail MESSAGE` (one refusal ends a script) and `expand PATH`, which sets `$expanded`.
 ///
-/// The environment is asked through `printenv`, so that a script's own variables cannot leak into a path.
+/// The environment is asked through a shell of its own, so that a script's variables cannot leak into a path (and not every
+/// busybox has printenv). The name was checked to be letters, digits and underscores before it becomes code there.
 pub(super) const HOST_PATHS: &str = r#"eval "${environment-}"
 fail() { reply msg "$1"; exit 0; }
 home_of() {
@@ -34,7 +35,7 @@ expand() {
     case $x_name in
       ''|*[!A-Za-z0-9_]*) expanded=$expanded'$' ;;
       *)
-        if x_value=$(printenv "$x_name"); then expanded=$expanded$x_value
+        if x_value=$(sh -c "[ \"\${$x_name+set}\" ] && printf %s \"\$$x_name\""); then expanded=$expanded$x_value
         else expanded="$expanded\$$x_form"; fi
         x_rest=$x_tail ;;
     esac

@@ -214,7 +214,7 @@ impl ShellHost {
             if matches!(known.kind, ArgKind::Ignored(_)) {
                 continue;
             }
-            named.named.insert(known.name.to_owned(), Arg::of(Value::from_serialize(value)));
+            named.named.insert(known.name.to_owned(), Arg::of(minijinja::value::Serde(value)));
         }
         let environment = self.environment.borrow().clone();
         let context = TaskContext {
@@ -294,7 +294,7 @@ impl ShellHost {
 
 impl Drop for ShellHost {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        drop(fs::remove_dir_all(&self.folder));
     }
 }
 
