@@ -61,7 +61,7 @@ pub(super) fn octal(bits: u32) -> String {
 
 impl Attributes {
     /// Gives a script the variables [`ATTRIBUTES`] reads.
-    pub(super) fn into_script(&self, script: Script) -> Script {
+    pub(super) fn give_to(&self, script: Script) -> Script {
         script
             .var_or_empty("owner", self.owner.as_deref())
             .var_or_empty("group", self.group.as_deref())

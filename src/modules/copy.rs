@@ -147,17 +147,14 @@ impl Module for Copy {
                 expect_checksum(args, &base.content)?;
                 Ok(Box::new(Place::new(base)))
             }
-            (Some(src), None) if args.boolean("remote_src", false)? => {
-                base.attributes.mode = base.attributes.mode.take();
-                Ok(Box::new(OnHost {
-                    src,
-                    base,
-                    preserve,
-                    directory_mode: attributes::mode_text(args, "directory_mode")?.0,
-                    checksum: args.text("checksum")?,
-                    mode: Mode::default(),
-                }))
-            }
+            (Some(src), None) if args.boolean("remote_src", false)? => Ok(Box::new(OnHost {
+                src,
+                base,
+                preserve,
+                directory_mode: attributes::mode_text(args, "directory_mode")?.0,
+                checksum: args.text("checksum")?,
+                mode: Mode::default(),
+            })),
             (Some(src), None) => from_here(args, cx, &src, base, preserve),
         }
     }
@@ -399,12 +396,10 @@ impl OnHost {
         let mut outcome = known.outcome(reply, None, self.mode).with("src", src);
         // The content stayed on the host: its digest is the one the host computed.
         outcome.data.shift_remove("md5sum");
-        match reply.field("sha1") {
-            Some(sha1) => outcome.with("checksum", sha1),
-            None => {
-                outcome.data.shift_remove("checksum");
-                outcome
-            }
+        if let Some(sha1) = reply.field("sha1") {
+            return outcome.with("checksum", sha1);
         }
+        outcome.data.shift_remove("checksum");
+        outcome
     }
 }

@@ -407,7 +407,7 @@ impl Action for Managing {
             .var("mtime", &self.mtime)
             .flag("check", mode.check)
             .flag("diff", mode.diff);
-        Step::Send(self.attributes.into_script(script))
+        Step::Send(self.attributes.give_to(script))
     }
 
     fn resume(&mut self, done: Done) -> Step {

@@ -186,7 +186,7 @@ impl Placement {
             .flag("diff", mode.diff)
             .var("diff_limit", DIFF_LIMIT.to_string())
             .var_or_empty("validate", self.validate.as_ref().map(join));
-        self.attributes.into_script(script)
+        self.attributes.give_to(script)
     }
 
     fn is_large(&self) -> bool {
@@ -330,7 +330,7 @@ impl Action for Place {
                 self.uploaded = true;
                 Step::Send(self.placement.script(self.mode).var("uploaded", path))
             }
-            Done::Downloaded(_) | Done::Waited | Done::Answered(_) => unexpected(),
+            Done::Downloaded(_) | Done::Waited | Done::Answered(_) | Done::Lost(_) => unexpected(),
         }
     }
 

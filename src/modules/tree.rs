@@ -64,26 +64,29 @@ impl Tree {
     ///
     /// The calls are shell words only: names and values quoted, content as base64.
     fn script(&self, indices: &[usize], with_content: bool, with_folders: bool) -> Script {
+        use std::fmt::Write as _;
+
         use base64::Engine as _;
         let mut calls = String::new();
         if with_folders {
             for folder in &self.folders {
-                calls.push_str(&format!("folder {}\n", quote(folder)));
+                let _ = writeln!(calls, "folder {}", quote(folder));
             }
         }
         for index in indices {
             let Some(file) = self.files.get(*index) else { continue };
             let mode = file.attributes.mode.as_deref().unwrap_or_default();
-            calls.push_str(&format!(
-                "reply item {index}\ndest={} name={} mode={} sha1={}\n",
+            let _ = writeln!(
+                calls,
+                "reply item {index}\ndest={} name={} mode={} sha1={}",
                 quote(&file.dest),
                 quote(&file.name),
                 quote(mode),
                 sha1_hex(&file.content)
-            ));
+            );
             if with_content {
                 let coded = base64::engine::general_purpose::STANDARD.encode(&file.content);
-                calls.push_str(&format!("content_b64='{coded}'\n"));
+                let _ = writeln!(calls, "content_b64='{coded}'");
             }
             calls.push_str("place\n");
         }
@@ -91,7 +94,7 @@ impl Tree {
         // What all files share comes from the first; a tree without files needs only the folder's part.
         let script = match self.files.first() {
             Some(file) => file.variables(script, self.mode),
-            None => self.attributes.into_script(environment::with(script, &self.environment)),
+            None => self.attributes.give_to(environment::with(script, &self.environment)),
         };
         script
             .flag("check", self.mode.check)

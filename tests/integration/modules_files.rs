@@ -1,5 +1,11 @@
 //! File modules against real shells. Expected keys and texts were observed with ansible-core 2.19.14.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a claim that cannot be looked at is a failed test"
+)]
+
 use std::os::unix::fs::MetadataExt as _;
 
 use matron::outcome::{Outcome, Status};
@@ -479,11 +485,10 @@ fn file_touch_always_changes_unless_times_are_given() {
         assert_eq!(host.run("file", args).status, Status::Changed);
         let keep = json!({"path": path, "state": "touch", "access_time": "preserve", "modification_time": "preserve"});
         host.stays("file", keep);
+        // Looking at the file moves its access time, so only the other one is set.
         let at = "202001010101.01";
-        host.converges(
-            "file",
-            json!({"path": path, "state": "touch", "access_time": at, "modification_time": at}),
-        );
+        let set = json!({"path": path, "state": "touch", "access_time": "preserve", "modification_time": at});
+        host.converges("file", set);
     }
 }
 
@@ -673,7 +678,8 @@ fn stat_tells_what_ansible_tells() {
         let real = std::fs::metadata(&path).expect("file");
         assert_eq!(stat["inode"], json!(real.ino()));
         assert_eq!(stat["dev"], json!(real.dev()));
-        let exact = real.mtime() as f64 + real.mtime_nsec() as f64 / 1e9;
+        let exact =
+            format!("{}.{:09}", real.mtime(), real.mtime_nsec()).parse::<f64>().expect("time");
         assert!((stat["mtime"].as_f64().expect("mtime") - exact).abs() < 1e-5, "{stat}");
         let folder = data(&host.run("stat", json!({"path": host.path("")})), "stat");
         assert_eq!((&folder["isdir"], &folder["checksum"]), (&json!(true), &Value::Null));

@@ -1,3 +1,3 @@
 //! What tests share.
 
-pub mod shell_host;
+pub(crate) mod shell_host;

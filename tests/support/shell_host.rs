@@ -3,6 +3,13 @@
 //! It does what the conduit does (the prelude, fields on fd 3, `LC_ALL=C`, a subshell for each script) and what the engine
 //! does with steps. The busybox host has nothing but busybox's own tools on its PATH.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test stands or falls by its host"
+)]
+
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -120,9 +127,9 @@ impl ShellHost {
                         .map(|to| to.display().to_string().into_bytes())
                         .unwrap_or_default()
                 };
-                let (mode, ino) = (data.mode(), data.ino());
+                let (bits, inode) = (data.mode(), data.ino());
                 into.push(format!(
-                    "{} {mode:o} {ino} {}",
+                    "{} {bits:o} {inode} {}",
                     path.display(),
                     String::from_utf8_lossy(&content)
                 ));
