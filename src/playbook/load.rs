@@ -183,22 +183,21 @@ impl<'a> Reading<'a> {
             let parsed = self.loader.parsed.lock().unwrap_or_else(PoisonError::into_inner);
             parsed.get(path).cloned()
         };
-        let outcome = match known {
-            Some(outcome) => outcome,
-            None => {
-                let text = match self.loader.files.read_text(path) {
-                    Ok(text) => text,
-                    Err(error) => {
-                        let message = format!("cannot read {}: {error}", path.display());
-                        self.mistakes.add(maybe_at(Diagnostic::missing(message), asked));
-                        return None;
-                    }
-                };
-                let outcome = self.parse(path, text);
-                let mut parsed = self.loader.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-                parsed.insert(path.to_owned(), outcome.clone());
-                outcome
-            }
+        let outcome = if let Some(outcome) = known {
+            outcome
+        } else {
+            let text = match self.loader.files.read_text(path) {
+                Ok(text) => text,
+                Err(error) => {
+                    let message = format!("cannot read {}: {error}", path.display());
+                    self.mistakes.add(maybe_at(Diagnostic::missing(message), asked));
+                    return None;
+                }
+            };
+            let outcome = self.parse(path, text);
+            let mut parsed = self.loader.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+            parsed.insert(path.to_owned(), outcome.clone());
+            outcome
         };
         match outcome {
             Ok((node, warnings)) => {

@@ -348,3 +348,29 @@ impl Common {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Sources, Span};
+
+    #[test]
+    fn inner_keyword_wins_and_tags_add_up() {
+        let span = Span::new(Sources::default().add("x", ""), 0, 0);
+        let text = |text: &str| Node::string(text, span);
+        let outer = Common {
+            r#become: Some(text("yes")),
+            port: Some(text("22")),
+            tags: vec![text("a")],
+            ..Common::default()
+        };
+        let inner =
+            Common { r#become: Some(text("no")), tags: vec![text("b")], ..Common::default() };
+        let both = Common::inherit(&outer, &inner);
+        let raw = |node: &Option<Node>| node.as_ref().and_then(Node::raw).map(str::to_owned);
+        assert_eq!(raw(&both.r#become).as_deref(), Some("no"));
+        assert_eq!(raw(&both.port).as_deref(), Some("22"));
+        let tags: Vec<_> = both.tags.iter().filter_map(Node::raw).collect();
+        assert_eq!(tags, ["a", "b"]);
+    }
+}

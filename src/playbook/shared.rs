@@ -294,9 +294,8 @@ pub(super) fn is_template(text: &str) -> bool {
 fn one_or_many(node: &Node) -> Vec<Node> {
     match &node.kind {
         NodeKind::Seq(items) => items.iter().filter(|item| !item.is_null()).cloned().collect(),
-        NodeKind::Map(_) => vec![node.clone()],
         NodeKind::Scalar(_) if node.is_null() => Vec::new(),
-        NodeKind::Scalar(_) => vec![node.clone()],
+        NodeKind::Map(_) | NodeKind::Scalar(_) => vec![node.clone()],
     }
 }
 
@@ -311,9 +310,8 @@ fn check(field: Field<'_>, kind: Kind) -> Result<(), Diagnostic> {
             .at(value.span, ""))
     };
     let (good, wanted) = match kind {
-        Kind::Any => return Ok(()),
         Kind::List if value.as_map().is_some() => return wrong_shape("list"),
-        Kind::List => return Ok(()),
+        Kind::Any | Kind::List => return Ok(()),
         Kind::Text => (value.as_scalar().is_some(), "string"),
         Kind::Bool => (is_boolean(value), "bool"),
         Kind::Int => (number(value).is_some_and(|n| n.fract() == 0.0), "int"),

@@ -411,3 +411,23 @@ fn tag_selection_agrees_with_what_ansible_lists() {
     }
     assert!(differ.is_empty(), "{}", differ.join("\n"));
 }
+
+/// Cuts each valid case at every line and drops each line once: the loader answers, whatever is left.
+#[test]
+fn torn_playbooks_give_mistakes_and_no_panic() {
+    for case in ["task-forms", "task-keywords", "play-keywords", "every-mistake-at-once"] {
+        let path = cases_folder().join(format!("{case}.txt"));
+        let text = fs::read_to_string(path).expect("case can be read");
+        let files = sections(&text);
+        let lines: Vec<&str> = files["site.yml"].lines().collect();
+        for at in 0..lines.len() {
+            let cut = lines[..at].join("\n");
+            let without = [&lines[..at], &lines[at + 1..]].concat().join("\n");
+            let half = &lines[at][..lines[at].len() / 2];
+            let torn = [&lines[..at], &[half], &lines[at + 1..]].concat().join("\n");
+            for text in [cut, without, torn] {
+                assert!(!load(&[("site.yml", &text)]).is_empty(), "nothing said about:\n{text}");
+            }
+        }
+    }
+}

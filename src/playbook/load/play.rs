@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::playbook::keywords::{Holder, SHARED};
-use crate::playbook::shared::{Field, Fields, Kind};
+use crate::playbook::shared::{Field, Fields, Kind, is_template};
 use crate::playbook::{Block, Common, Delegate, Item, Play};
 use crate::source::{Diagnostic, Span};
 use crate::yaml::{Node, NodeKind};
@@ -145,7 +145,8 @@ impl Reading<'_> {
         let vars_files = self.vars_files(&mut fields);
         let vars_prompt = self.vars_prompt(&mut fields);
         let mut inner = place.clone();
-        inner.vars.splice(0..0, common.vars.iter().cloned());
+        let written = self.written_vars_files(&vars_files, place);
+        inner.vars.splice(0..0, common.vars.iter().cloned().chain(written));
         let mut lists = ["pre_tasks", "tasks", "post_tasks"]
             .map(|name| self.items(fields.take(name), "tasks", &inner));
         let roles = self.roles(fields.take("roles"), &inner);
@@ -232,6 +233,37 @@ impl Reading<'_> {
             }
         }
         entries
+    }
+
+    /// Reads the `vars_files` whose names are plain and that are there, for names of imports.
+    fn written_vars_files(&mut self, entries: &[Node], place: &TaskPlace) -> Vec<(Node, Node)> {
+        let mut vars = Vec::new();
+        for entry in entries {
+            let names = entry.as_seq().unwrap_or(std::slice::from_ref(entry));
+            let found = names
+                .iter()
+                .filter_map(|name| Some((name.span, name.as_str()?)))
+                .filter(|(_, name)| !is_template(name))
+                .flat_map(|(span, name)| {
+                    let name = Path::new(name);
+                    let folders = [place.folder.join("vars"), place.folder.clone()];
+                    folders.map(|folder| (span, tidy(&folder.join(name))))
+                })
+                .find(|(_, path)| self.loader.files.is_file(path));
+            let Some((span, path)) = found else { continue };
+            let Some(node) = self.document(&path, Some(span)) else { continue };
+            match node.as_map() {
+                Some(map) => override_vars(&mut vars, map),
+                None if node.is_null() => {}
+                None => {
+                    let (path, kind) = (path.display(), node.type_name());
+                    let message =
+                        format!("{path} must contain a dictionary of variables, not a {kind}");
+                    self.mistakes.error(node.span, message);
+                }
+            }
+        }
+        vars
     }
 
     fn vars_prompt(&mut self, fields: &mut Fields<'_>) -> Vec<Node> {

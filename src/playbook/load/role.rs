@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::playbook::keywords::Holder;
-use crate::playbook::shared::{Field, Fields, Kind, check_variable_names};
+use crate::playbook::shared::{Field, Fields, Kind};
 use crate::playbook::{Block, Common, Delegate, Item, Role, RoleUse};
 use crate::source::{Diagnostic, Span};
 use crate::yaml::Node;
@@ -62,12 +62,17 @@ impl Reading<'_> {
             m.add(wrong.at(entry.span, "").hint("add 'role: NAME'"));
             return None;
         };
+        if named.iter().flatten().any(|field| field.name == "src") {
+            // Where a dependency is fetched from is for installers.
+            for unused in ["scm", "version"] {
+                fields.take(unused);
+            }
+        }
         let params: Vec<(Node, Node)> = fields
             .rest()
             .into_iter()
             .map(|field| (Node::string(field.name, field.span), field.value.clone()))
             .collect();
-        check_variable_names(&params, m);
         self.role_block(name, entry.span, (common, when, delegate), params, place)
     }
 
@@ -204,7 +209,7 @@ impl Reading<'_> {
                 self.mistakes.error(node.span, message);
                 continue;
             };
-            check_variable_names(map, &mut self.mistakes);
+            // Names are not checked: Ansible takes any here, and `vars['a-b']` reaches them.
             override_vars(&mut vars, map);
         }
         vars
