@@ -4,5 +4,7 @@
 mod modules_files;
 #[path = "integration/playbook_cases.rs"]
 mod playbook_cases;
+#[path = "integration/ssh/mod.rs"]
+mod ssh;
 #[path = "support/mod.rs"]
 mod support;

@@ -3,6 +3,15 @@
 //! Lives here: the [`Connection`] trait, SSH (`ssh/`: known_hosts, ssh_config, authentication, jumps, the conduit) and the
 //! local connection. Does not: what scripts mean, or which host to use when.
 
+mod conduit;
+mod elevate;
+mod local;
+mod pipe;
+mod shells;
+pub mod ssh;
+
+pub use self::local::Local;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +119,7 @@ pub enum BecomeMethod {
 }
 
 /// Why a host could not be reached, or stopped answering. The engine reports it as unreachable (or failed, for become).
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TransportError {
     /// Host's inventory name.
@@ -121,6 +130,20 @@ pub struct TransportError {
     pub message: String,
     /// What to do.
     pub hint: Option<String>,
+}
+
+impl TransportError {
+    /// Makes an error without a hint.
+    pub fn new(host: &HostName, kind: TransportErrorKind, message: impl Into<String>) -> Self {
+        Self { host: host.clone(), kind, message: message.into(), hint: None }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
 }
 
 /// Kinds of transport errors.
