@@ -112,8 +112,18 @@ const SHELL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What makes two addresses one. The inventory name is no part of it; secrets are, by value.
 fn key(address: &Address) -> String {
-    let Address { name: _, kind, host, port, user, password, private_key, ssh_args, timeout, host_keys } =
-        address;
+    let Address {
+        name: _,
+        kind,
+        host,
+        port,
+        user,
+        password,
+        private_key,
+        ssh_args,
+        timeout,
+        host_keys,
+    } = address;
     match kind {
         ConnectionKind::Local => "local".to_owned(),
         ConnectionKind::Ssh => {

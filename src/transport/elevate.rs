@@ -94,9 +94,7 @@ pub(super) fn refusal(by: &Become, asked: u32, said: &str) -> Refusal {
     if by.password.is_some() && (asked > 1 || wrong.iter().any(|text| said.contains(text))) {
         return Refusal::PasswordWrong;
     }
-    if by.password.is_none()
-        && (asked > 0 || missing.iter().any(|text| said.contains(text)))
-    {
+    if by.password.is_none() && (asked > 0 || missing.iter().any(|text| said.contains(text))) {
         return Refusal::PasswordMissing;
     }
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();

@@ -12,9 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pipe::{End, Event, Input, Pipe, PipeEnds};
 use super::shells::{Launch, Shells};
-use super::{
-    Connection, Flight, Identity, LineSink, Stream, TransportError, TransportErrorKind,
-};
+use super::{Connection, Flight, Identity, LineSink, Stream, TransportError, TransportErrorKind};
 use crate::names::HostName;
 use crate::shell::{Reply, Script};
 use std::sync::Arc;
@@ -167,7 +165,8 @@ impl Connection for Local {
 
     async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, TransportError> {
         let failed = |error: std::io::Error| {
-            let place = if host.starts_with('/') { host.to_owned() } else { format!("{host}:{port}") };
+            let place =
+                if host.starts_with('/') { host.to_owned() } else { format!("{host}:{port}") };
             TransportError::new(
                 &self.starter.host,
                 TransportErrorKind::Connect,

@@ -42,6 +42,9 @@ const LINES_UP_TO: usize = 3000;
 /// How much of stderr is kept to explain an end.
 const LAST_WORDS: usize = 4096;
 
+/// How much of stderr is kept while a shell starts: a long script may already have begun to talk.
+const NOISE_KEPT: usize = 1024 * 1024;
+
 /// How long stderr may lag behind the end of a long script, when the channel does not close.
 const STRAGGLERS: Duration = Duration::from_millis(50);
 
@@ -74,6 +77,7 @@ pub(super) struct FarShell {
     errors: Vec<u8>,
     last_id: u64,
     ending: Option<Ending>,
+    errors_begun: bool,
 }
 
 impl FarShell {
@@ -105,6 +109,7 @@ impl FarShell {
             errors: Vec::new(),
             last_id: 0,
             ending: None,
+            errors_begun: false,
         };
         if shell.elevation.waits {
             let deadline = Instant::now() + within;
@@ -184,7 +189,8 @@ impl FarShell {
     /// Sends a flight; [`FarShell::reply`] then gives its answers in order.
     pub(super) async fn send_flight(&mut self, flight: &Flight) -> Result<u64, TransportError> {
         self.last_id += 1;
-        let mut request = format!("flight {} {}\n", self.last_id, flight.scripts.len()).into_bytes();
+        let mut request =
+            format!("flight {} {}\n", self.last_id, flight.scripts.len()).into_bytes();
         for script in &flight.scripts {
             self.frame(script, &mut request)?;
         }
@@ -227,12 +233,13 @@ impl FarShell {
         &mut self,
         live: &mut Live,
     ) -> Result<Option<Reply>, TransportError> {
+        self.begin_errors(live);
         if let Some(ending) = &self.ending {
             // stderr is another stream: what is still on its way comes before the end of the channel.
             if let Ok(Event::Err(bytes)) =
                 tokio::time::timeout(STRAGGLERS, self.pipe.inbox.next()).await
             {
-                live.err(&bytes);
+                self.errors_of_script(bytes, live);
                 return Ok(None);
             }
             let mut reply = live.finish();
@@ -251,7 +258,7 @@ impl FarShell {
                 self.out.drain(..own);
                 self.ending = ending;
             }
-            Event::Err(bytes) => live.err(&bytes),
+            Event::Err(bytes) => self.errors_of_script(bytes, live),
             event @ Event::End(_) => self.take(event, false)?,
         }
         if live.stdout.len() > OUTPUT_LIMIT || live.stderr.len() > OUTPUT_LIMIT {
@@ -261,12 +268,35 @@ impl FarShell {
         Ok(None)
     }
 
+    /// Hands on what of stderr came after the far shell said on it that the script begins; before is noise.
+    fn begin_errors(&mut self, live: &mut Live) {
+        if self.errors_begun {
+            return;
+        }
+        let marker = format!("{} begin\n", self.nonce);
+        if let Some(at) = find(&self.errors, marker.as_bytes()) {
+            self.errors_begun = true;
+            let own = self.errors.split_off(at);
+            live.err(own.get(marker.len()..).unwrap_or_default());
+        }
+    }
+
+    fn errors_of_script(&mut self, bytes: Vec<u8>, live: &mut Live) {
+        if self.errors_begun {
+            live.err(&bytes);
+        } else {
+            self.errors.extend(bytes);
+            self.begin_errors(live);
+        }
+    }
+
     fn take(&mut self, event: Event, starting: bool) -> Result<(), TransportError> {
         match event {
             Event::Out(bytes) => self.out.extend(bytes),
             Event::Err(bytes) => {
                 self.errors.extend(bytes);
-                let over = self.errors.len().saturating_sub(LAST_WORDS);
+                let kept = if starting { NOISE_KEPT } else { LAST_WORDS };
+                let over = self.errors.len().saturating_sub(kept);
                 self.errors.drain(..over);
             }
             Event::End(end) if starting => return Err(self.refused(&end, 0)),
@@ -301,7 +331,8 @@ impl FarShell {
     }
 
     fn last_words(&self) -> String {
-        let said = String::from_utf8_lossy(&self.errors);
+        let from = self.errors.len().saturating_sub(LAST_WORDS);
+        let said = String::from_utf8_lossy(self.errors.get(from..).unwrap_or_default());
         let said = said.trim();
         if said.is_empty() { String::new() } else { format!("; it last said: {said}") }
     }
@@ -406,7 +437,8 @@ impl FarShell {
 
 /// Returns bytes as text for a message, unprintable ones escaped.
 fn shown(bytes: &[u8]) -> Option<String> {
-    let text: String = bytes.iter().take(200).map(|b| std::ascii::escape_default(*b).to_string()).collect();
+    let text: String =
+        bytes.iter().take(200).map(|b| std::ascii::escape_default(*b).to_string()).collect();
     (!text.is_empty()).then(|| format!("\"{text}\""))
 }
 

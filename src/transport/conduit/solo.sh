@@ -1,5 +1,6 @@
 printf '\n%s start %s\n' "$_mn" "$$"
 _mfetch
+printf '%s begin\n' "$_mn" >&2
 [ -d "$_md" ] || _mroom
 exec 9>>"$_md/f"
 if [ "$_mstdin" ]; then

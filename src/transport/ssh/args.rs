@@ -105,8 +105,9 @@ mod tests {
 
     #[test]
     fn words_people_put_into_common_args_are_read() {
-        let found = line(&["-J", "ops@jump:2222", "-oStrictHostKeyChecking=no", "-C", "-i", "k", "-p2200"])
-            .expect("words");
+        let found =
+            line(&["-J", "ops@jump:2222", "-oStrictHostKeyChecking=no", "-C", "-i", "k", "-p2200"])
+                .expect("words");
         assert_eq!(found.options.proxy, Some(ProxyOption::Jump("ops@jump:2222".to_owned())));
         assert_eq!(found.options.host_keys, Some(crate::transport::HostKeys::Off));
         assert_eq!((found.options.port, found.options.identity_files.len()), (Some(2200), 1));

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::AuthResult;
-use russh::{MethodKind, MethodSet, Signer};
 use russh::client::{Handle, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::key::PrivateKeyWithHashAlg;
 use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey};
+use russh::{MethodKind, MethodSet, Signer};
 use tokio::net::UnixStream;
 
 use super::dial::Client;
@@ -58,9 +58,11 @@ pub(super) async fn authenticate(
         unusable: Vec::new(),
         methods: None,
     };
-    attempts.all().await.map_err(|error| attempts.broken(&error)).and_then(|accepted| {
-        if accepted { Ok(()) } else { Err(attempts.denied()) }
-    })
+    attempts
+        .all()
+        .await
+        .map_err(|error| attempts.broken(&error))
+        .and_then(|accepted| if accepted { Ok(()) } else { Err(attempts.denied()) })
 }
 
 impl Attempts<'_> {
@@ -330,7 +332,10 @@ impl Attempts<'_> {
         let settings = self.settings;
         let gone = matches!(
             error,
-            russh::Error::Disconnect | russh::Error::HUP | russh::Error::SendError | russh::Error::RecvError
+            russh::Error::Disconnect
+                | russh::Error::HUP
+                | russh::Error::SendError
+                | russh::Error::RecvError
         );
         let why = if gone {
             format!(

@@ -8,9 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use russh::client::{self, DisconnectReason, Handle, Handler};
 use russh::keys::ssh_key::certificate::CertType;
-use russh::keys::{
-    Algorithm, HashAlg, PublicKey, PublicKeyBase64 as _, PublicKeyOrCertificate,
-};
+use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyBase64 as _, PublicKeyOrCertificate};
 use russh::{Disconnect, Preferred, cipher};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -220,11 +218,8 @@ async fn handshake(
         refused: Arc::clone(&refused),
         closed: Arc::clone(&closed),
     };
-    let shaken = timeout(
-        settings.timeout,
-        client::connect_stream(Arc::new(config), stream, client),
-    )
-    .await;
+    let shaken =
+        timeout(settings.timeout, client::connect_stream(Arc::new(config), stream, client)).await;
     let kind = TransportErrorKind::Connect;
     let place = format!("{} port {}", settings.host, settings.port);
     let handle = match shaken {
@@ -278,8 +273,11 @@ fn preferred(known: &KnownHosts, settings: &Settings) -> Preferred {
         };
         !types.contains(&plain)
     });
-    let certificates: Vec<Algorithm> =
-        if known.has_authority(&settings.key_name, settings.port) { keys.clone() } else { Vec::new() };
+    let certificates: Vec<Algorithm> = if known.has_authority(&settings.key_name, settings.port) {
+        keys.clone()
+    } else {
+        Vec::new()
+    };
     Preferred {
         key: Cow::Owned(keys),
         host_key_certificates: Cow::Owned(certificates),

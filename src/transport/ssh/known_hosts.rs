@@ -203,10 +203,12 @@ impl Entry {
 impl Names {
     fn hold(&self, name: &str) -> bool {
         match self {
-            Self::Hashed { salt, hash } => Hmac::<Sha1>::new_from_slice(salt).is_ok_and(|mut mac| {
-                mac.update(name.as_bytes());
-                mac.verify_slice(hash).is_ok()
-            }),
+            Self::Hashed { salt, hash } => {
+                Hmac::<Sha1>::new_from_slice(salt).is_ok_and(|mut mac| {
+                    mac.update(name.as_bytes());
+                    mac.verify_slice(hash).is_ok()
+                })
+            }
             Self::Patterns(patterns) => {
                 let mut held = false;
                 for pattern in patterns {

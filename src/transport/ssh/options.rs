@@ -41,7 +41,12 @@ impl Options {
     /// Sets one option unless it is set; options we have no use for are passed over.
     ///
     /// `rest` is the text behind the keyword, `words` the same cut into words.
-    pub(super) fn set(&mut self, keyword: &str, words: &[String], rest: &str) -> Result<(), String> {
+    pub(super) fn set(
+        &mut self,
+        keyword: &str,
+        words: &[String],
+        rest: &str,
+    ) -> Result<(), String> {
         let first = words.first().map(String::as_str);
         let one = || first.ok_or_else(|| format!("{keyword} needs a value"));
         match keyword.to_ascii_lowercase().as_str() {
@@ -201,7 +206,14 @@ mod tests {
     #[test]
     fn first_value_wins_and_identity_files_add_up() {
         let mut options = Options::default();
-        for line in ["User a", "User=b", "IdentityFile x", "identityfile = y", "ProxyJump j", "ProxyCommand c"] {
+        for line in [
+            "User a",
+            "User=b",
+            "IdentityFile x",
+            "identityfile = y",
+            "ProxyJump j",
+            "ProxyCommand c",
+        ] {
             let (name, rest) = keyword(line).expect("line");
             options.set(name, &words(rest).expect("words"), rest).expect("option");
         }

@@ -114,9 +114,23 @@ fn merge(first: &mut Options, second: Options) {
         ($($field:ident),*) => { $( if first.$field.is_none() { first.$field = second.$field; } )* };
     }
     fill!(
-        hostname, user, port, proxy, identities_only, identity_agent, host_key_alias,
-        user_known_hosts, global_known_hosts, host_keys, connect_timeout, alive_interval,
-        alive_count, public_key, password, keyboard, config_file
+        hostname,
+        user,
+        port,
+        proxy,
+        identities_only,
+        identity_agent,
+        host_key_alias,
+        user_known_hosts,
+        global_known_hosts,
+        host_keys,
+        connect_timeout,
+        alive_interval,
+        alive_count,
+        public_key,
+        password,
+        keyboard,
+        config_file
     );
     first.identity_files.extend(second.identity_files);
     first.certificate_files.extend(second.certificate_files);
@@ -160,9 +174,7 @@ fn one(
         None | Some(ProxyOption::None) => Proxy::Direct,
         Some(ProxyOption::Jump(list)) => jumps(list, &given, outer, person, depth)?,
         Some(ProxyOption::Command(command)) => match args::as_jump(command) {
-            Some(line) => {
-                Proxy::Jump(Box::new(jump_line(line, &given, outer, person, depth)?))
-            }
+            Some(line) => Proxy::Jump(Box::new(jump_line(line, &given, outer, person, depth)?)),
             None => Proxy::Command(tokens.expand(command)),
         },
     };
@@ -209,8 +221,7 @@ fn one(
 
 fn read_files(host: &str, options: &mut Options, person: &Person) -> Result<(), String> {
     let exec = |command: &str| (person.match_exec)(command);
-    let question =
-        Question { host, local_user: &person.user, home: &person.home, exec: &exec };
+    let question = Question { host, local_user: &person.user, home: &person.home, exec: &exec };
     let (user_file, system_file) = match options.config_file.clone() {
         Some(none) if none == "none" => return Ok(()),
         Some(file) => {
@@ -228,7 +239,11 @@ fn read_files(host: &str, options: &mut Options, person: &Person) -> Result<(), 
     config::apply(&question, user_file.as_deref(), system_file.as_deref(), options)
 }
 
-fn agent(option: Option<&str>, person: &Person, path: impl Fn(&String) -> PathBuf) -> Option<PathBuf> {
+fn agent(
+    option: Option<&str>,
+    person: &Person,
+    path: impl Fn(&String) -> PathBuf,
+) -> Option<PathBuf> {
     match option {
         Some("none") => None,
         None | Some("SSH_AUTH_SOCK") => person.agent.clone(),

@@ -74,7 +74,17 @@ impl Sshd {
         let folder = Folder::new();
         fs::create_dir_all("/run/sshd").expect("sshd's folder");
         for (name, comment) in [("host", "host key"), ("id", "user key")] {
-            keygen(&["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", text(&folder.join(name))]);
+            keygen(&[
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                comment,
+                "-f",
+                text(&folder.join(name)),
+            ]);
         }
         fs::copy(folder.join("id.pub"), folder.join("authorized")).expect("authorized keys");
         fs::create_dir_all(folder.join("bin")).expect("bin");

@@ -78,7 +78,10 @@ async fn wrong_user_is_told_as_permission_denied() {
     address.user = Some("nobody-here".to_owned());
     let error = error_of(&sshd, &address).await;
     assert_eq!(error.kind, TransportErrorKind::Authentication);
-    assert!(error.message.contains("nobody-here@127.0.0.1: Permission denied (publickey"), "{error}");
+    assert!(
+        error.message.contains("nobody-here@127.0.0.1: Permission denied (publickey"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,7 +201,10 @@ async fn connection_lost_in_the_middle_is_told_and_the_next_act_connects_anew() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn banner_and_chatty_login_shell_do_no_harm() {
-    let sshd = Sshd::with("/bin/dash", "Banner /etc/passwd\nForceCommand echo Welcome; echo noise >&2; eval \"$SSH_ORIGINAL_COMMAND\"");
+    let sshd = Sshd::with(
+        "/bin/dash",
+        "Banner /etc/passwd\nForceCommand echo Welcome; echo noise >&2; eval \"$SSH_ORIGINAL_COMMAND\"",
+    );
     works(&sshd, &sshd.address()).await;
 }
 
@@ -225,8 +231,10 @@ async fn fifty_connections_at_once_all_answer() {
         let fleet = std::sync::Arc::clone(&fleet);
         all.spawn(async move {
             let connection = fleet.connection(&address).await?;
-            let flight = Flight { scripts: vec![Script::new("reply n \"$n\"").var("n", n.to_string())] };
-            let replies = connection.run(&Identity::Login, flight, &CancellationToken::new()).await?;
+            let flight =
+                Flight { scripts: vec![Script::new("reply n \"$n\"").var("n", n.to_string())] };
+            let replies =
+                connection.run(&Identity::Login, flight, &CancellationToken::new()).await?;
             Ok::<_, TransportError>((n, replies[0].field("n")))
         });
     }

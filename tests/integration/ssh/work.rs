@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use matron::shell::Script;
-use matron::transport::{
-    Connection, Flight, Identity, Local, OutputLine, TransportErrorKind,
-};
+use matron::transport::{Connection, Flight, Identity, Local, OutputLine, TransportErrorKind};
 use tokio_util::sync::CancellationToken;
 
 use super::daemon::{Folder, Sshd};
@@ -55,7 +53,8 @@ async fn wards() -> Vec<Ward> {
         fs::create_dir(folder.join("bin")).expect("bin");
         std::os::unix::fs::symlink(&program, folder.join("bin/sh")).expect("sh");
         let wrapper = folder.join("shell");
-        let text = format!("#!/bin/sh\nPATH={}/bin:$PATH exec sh \"$@\"\n", folder.path().display());
+        let text =
+            format!("#!/bin/sh\nPATH={}/bin:$PATH exec sh \"$@\"\n", folder.path().display());
         fs::write(&wrapper, text).expect("wrapper");
         use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("mode");
@@ -96,7 +95,8 @@ async fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 async fn every_shell_answers_with_status_streams_and_fields() {
     for ward in wards().await {
         let name = &ward.name;
-        let script = Script::new("echo out; printf err >&2; reply a \"$x\"; reply b ''; exit 7").var("x", "it's\nä");
+        let script = Script::new("echo out; printf err >&2; reply a \"$x\"; reply b ''; exit 7")
+            .var("x", "it's\nä");
         let reply = ward.one(script).await;
         assert_eq!((reply.status, reply.stdout.as_slice()), (7, b"out\n".as_slice()), "{name}");
         assert_eq!(reply.stderr, b"err", "{name}");
@@ -134,10 +134,12 @@ async fn bytes_come_and_go_whole() {
         assert_eq!(reply.stdout.len(), 3_000_001, "{name}");
         // Long scripts come by another way than short ones, and keep their line ends.
         let big = "line ä'\n".repeat(20_000);
-        let reply = ward.one(Script::new("printf %s \"$x\"; reply n \"${#x}\"").var("x", &big)).await;
+        let reply =
+            ward.one(Script::new("printf %s \"$x\"; reply n \"${#x}\"").var("x", &big)).await;
         assert_eq!(reply.stdout, big.as_bytes(), "{name}");
         assert_eq!(reply.field("n"), Some(big.len().to_string()), "{name}");
-        let reply = ward.one(Script::new("printf %s \"$x_b64\" | base64 -d").var("x", b"\0\x01")).await;
+        let reply =
+            ward.one(Script::new("printf %s \"$x_b64\" | base64 -d").var("x", b"\0\x01")).await;
         assert_eq!(reply.stdout, b"\0\x01", "{name}");
         ward.connection.close().await;
     }
@@ -161,7 +163,8 @@ async fn script_past_its_deadline_is_killed_with_all_it_started_and_the_shell_li
     for ward in wards().await {
         let name = &ward.name;
         let mark = format!("31{}", &uuid::Uuid::new_v4().as_u128().to_string()[..12]);
-        let code = "echo before; (sleep $mark &) ; sleep $mark & trap '' INT; sh -c \"sleep $mark; :\"";
+        let code =
+            "echo before; (sleep $mark &) ; sleep $mark & trap '' INT; sh -c \"sleep $mark; :\"";
         let script = Script::new(code).var("mark", &mark).within(Duration::from_millis(300));
         let pid = ward.one(Script::new("echo $$")).await.stdout_text();
         let replies = ward.run(vec![script, Script::new("echo never")]).await;
@@ -231,12 +234,18 @@ async fn long_work_shows_its_lines_as_they_come_and_answers_fields() {
         let seen = Arc::clone(&lines);
         let sink: matron::transport::LineSink =
             Arc::new(move |line| seen.lock().expect("lock").push(line));
-        let script = Script::new("echo one; echo progress 5 10 >&2; sleep 0.05; echo warn >&2; sleep 0.05; printf two; reply k v; exit 3");
+        let script = Script::new(
+            "echo one; echo progress 5 10 >&2; sleep 0.05; echo warn >&2; sleep 0.05; printf two; reply k v; exit 3",
+        );
         let none = CancellationToken::new();
         let reply =
             ward.connection.run_long(&Identity::Login, script, sink, &none).await.expect("runs");
         assert_eq!((reply.status, reply.field("k")), (3, Some("v".to_owned())), "{name}");
-        assert_eq!((reply.stdout.as_slice(), reply.stderr.as_slice()), (b"one\ntwo".as_slice(), b"warn\n".as_slice()), "{name}");
+        assert_eq!(
+            (reply.stdout.as_slice(), reply.stderr.as_slice()),
+            (b"one\ntwo".as_slice(), b"warn\n".as_slice()),
+            "{name}"
+        );
         let lines = lines.lock().expect("lock").clone();
         let out = |text: &str| OutputLine::Out(text.to_owned());
         assert!(lines.contains(&OutputLine::Progress(5, 10)), "{name}: {lines:?}");
@@ -275,8 +284,11 @@ async fn fed_bytes_arrive_whole_and_a_script_may_stop_reading_early() {
         assert_eq!(reply.stdout, local.stdout, "{name}");
         let input = Box::new(tokio::io::repeat(7));
         let script = Script::new("head -c 10 >/dev/null; exit 4");
-        let reply =
-            ward.connection.feed(&Identity::Login, script, input, sink, &none).await.expect("feeds");
+        let reply = ward
+            .connection
+            .feed(&Identity::Login, script, input, sink, &none)
+            .await
+            .expect("feeds");
         assert_eq!(reply.status, 4, "{name}");
         ward.connection.close().await;
     }
