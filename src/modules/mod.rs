@@ -8,6 +8,7 @@
 
 mod action;
 mod add_host;
+mod apt;
 mod args;
 mod assert;
 mod attributes;
@@ -19,6 +20,7 @@ mod debug;
 mod environment;
 mod fail;
 mod file;
+mod group;
 mod group_by;
 mod host_paths;
 mod include_role;
@@ -38,6 +40,7 @@ mod template;
 mod test_context;
 mod tree;
 mod verdict;
+mod user;
 mod wait_for_connection;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +60,7 @@ use crate::template::TemplateOptions;
 /// engine acts on it.
 pub static ALL: &[&dyn Module] = &[
     &add_host::AddHost,
+    &apt::Apt,
     &assert::Assert,
     &command::Command,
     &container::Container,
@@ -64,11 +68,14 @@ pub static ALL: &[&dyn Module] = &[
     &debug::Debug,
     &fail::Fail,
     &file::File,
+    &setup::GatherFacts,
+    &group::Group,
     &group_by::GroupBy,
     &include_role::IncludeRole,
     &include_tasks::IncludeTasks,
     &include_vars::IncludeVars,
     &meta::Meta,
+    &apt::Package,
     &pause::Pause,
     &ping::Ping,
     &set_fact::SetFact,
@@ -78,6 +85,7 @@ pub static ALL: &[&dyn Module] = &[
     &shell::Shell,
     &stat::Stat,
     &template::Template,
+    &user::User,
     &wait_for_connection::WaitForConnection,
 ];
 

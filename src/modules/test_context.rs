@@ -139,7 +139,8 @@ static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0
 #[derive(Debug)]
 pub(super) struct Host {
     folder: PathBuf,
-    shell: &'static [&'static str],
+    shell: Vec<String>,
+    container: Option<String>,
 }
 
 impl Host {
@@ -160,11 +161,42 @@ impl Host {
         ]
     }
 
-    fn with(shell: &'static [&'static str], count: u32) -> Self {
+    fn with(shell: &[&str], count: u32) -> Self {
         let folder = std::env::temp_dir().join(format!("matron-{}-{count}", std::process::id()));
         std::fs::create_dir_all(folder.join("bin")).expect("temp folder");
         std::fs::create_dir_all(folder.join("frame")).expect("temp folder");
-        Self { folder, shell }
+        let shell = shell.iter().map(|word| (*word).to_owned()).collect();
+        Self { folder, shell, container: None }
+    }
+
+    /// Starts a container to be the host; the image is one of the lab's. For tests that are ignored by default.
+    pub(super) fn container(image: &str, shell: &[&str]) -> Self {
+        let mut host = Self::with(&[], COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        let folder = host.path("");
+        let name = folder.trim_matches('/').rsplit('/').next().expect("named").to_owned();
+        let name = format!("matron-sys-{name}");
+        let mount = format!("{folder}:{folder}");
+        let made = std::process::Command::new("docker")
+            .args(["run", "-d", "--rm", "--network", "host", "--name", &name, "-v", &mount])
+            .args([image, "sleep", "900"])
+            .output()
+            .expect("Docker is there");
+        assert!(made.status.success(), "{made:?}");
+        let words = ["docker", "exec", "-i", &name].into_iter().chain(shell.iter().copied());
+        host.shell = words.map(str::to_owned).collect();
+        host.container = Some(name);
+        host
+    }
+
+    /// Runs a module with arguments as they are.
+    pub(super) fn run(
+        &self,
+        module: &dyn Module,
+        args: impl IntoIterator<Item = (&'static str, Value)>,
+        mode: Mode,
+    ) -> Outcome {
+        let action = Fake::default().parse(module, &mut Args::of(args));
+        self.drive(action.unwrap_or_else(|error| panic!("{error}")), mode)
     }
 
     /// Returns a path in the folder as text.
@@ -243,6 +275,9 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if let Some(name) = &self.container {
+            let _gone = std::process::Command::new("docker").args(["rm", "-f", name]).output();
+        }
         let _gone = std::fs::remove_dir_all(&self.folder);
     }
 }
