@@ -30,6 +30,7 @@ mod meta;
 mod pause;
 mod ping;
 mod place;
+mod service;
 mod set_fact;
 mod set_stats;
 mod setup;
@@ -78,6 +79,7 @@ pub static ALL: &[&dyn Module] = &[
     &apt::Package,
     &pause::Pause,
     &ping::Ping,
+    &service::Service,
     &set_fact::SetFact,
     &set_stats::SetStats,
     &setup::GatherFacts,
@@ -85,6 +87,7 @@ pub static ALL: &[&dyn Module] = &[
     &shell::Shell,
     &stat::Stat,
     &template::Template,
+    &service::Systemd,
     &user::User,
     &wait_for_connection::WaitForConnection,
 ];
