@@ -40,8 +40,8 @@ mod template;
 #[cfg(test)]
 mod test_context;
 mod tree;
-mod verdict;
 mod user;
+mod verdict;
 mod wait_for_connection;
 
 use std::path::{Path, PathBuf};
