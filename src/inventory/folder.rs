@@ -166,7 +166,7 @@ fn read_files(
             None if node.is_null() => {}
             None => findings.push(
                 Diagnostic::error(format!(
-                    "a variables file must hold a dictionary, found a {}",
+                    "a variables file must hold a dictionary, found: {}",
                     node.type_name()
                 ))
                 .at(node.span, "")

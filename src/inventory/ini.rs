@@ -150,7 +150,11 @@ impl Reader<'_> {
     fn variable(&mut self, line: &str, start: usize) {
         let Some((key, text)) = line.split_once('=') else {
             let span = self.span(start, line.len());
-            return self.findings.error(span, format!("expected key=value, got: {line}"));
+            return self.findings.push(
+                Diagnostic::error(format!("expected key=value, got: {line}"))
+                    .at(span, "")
+                    .hint("below [group:vars] each line is name=value; hosts go below [group]"),
+            );
         };
         let value = text.trim();
         let value_start = start + key.len() + 1 + (text.len() - text.trim_start().len());

@@ -374,13 +374,11 @@ impl Inventory {
 
     /// Returns a host's groups without `all`, weakest first: by depth, then priority, then name.
     fn groups_by_strength(&self, host: &HostName) -> Vec<&Group> {
-        let mut depths = HashMap::new();
-        let mut groups: Vec<(usize, &Group)> = self
-            .ancestors(host)
-            .into_iter()
-            .filter(|name| *name != "all")
-            .filter_map(|name| self.groups.get(name))
-            .map(|group| (self.depth(&group.name, &mut depths), group))
+        let depths = self.depths(host);
+        let mut groups: Vec<(usize, &Group)> = depths
+            .iter()
+            .filter(|(name, _)| **name != "all")
+            .filter_map(|(name, depth)| self.groups.get(*name).map(|group| (*depth, group)))
             .collect();
         groups.sort_by(|(a_depth, a), (b_depth, b)| {
             (a_depth, a.priority, &a.name).cmp(&(b_depth, b.priority, &b.name))
@@ -388,18 +386,36 @@ impl Inventory {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
-    /// Returns the length of the longest way from `all`; links never make a circle.
-    fn depth<'a>(&'a self, name: &'a str, known: &mut HashMap<&'a str, usize>) -> usize {
-        if let Some(depth) = known.get(name) {
-            return *depth;
+    /// Returns all groups above a host with the length of their longest way from `all`.
+    ///
+    /// Links never make a circle, so each round finishes at least one group; no recursion, since a file may chain thousands.
+    fn depths(&self, host: &HostName) -> HashMap<&str, usize> {
+        let names = self.ancestors(host);
+        let mut below: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut waiting_for: HashMap<&str, usize> = HashMap::new();
+        for group in names.iter().filter_map(|name| self.groups.get(*name)) {
+            waiting_for.insert(&group.name, group.parents.len());
+            for parent in &group.parents {
+                below.entry(parent).or_default().push(&group.name);
+            }
         }
-        let parents = self.groups.get(name).into_iter().flat_map(|group| &group.parents);
-        let mut depth = 0;
-        for parent in parents {
-            depth = depth.max(self.depth(parent, known) + 1);
+        let mut depths: HashMap<&str, usize> = HashMap::new();
+        let mut ready: Vec<&str> =
+            waiting_for.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+        while let Some(name) = ready.pop() {
+            let depth = *depths.entry(name).or_default();
+            for child in below.get(name).into_iter().flatten() {
+                let deeper = depths.entry(child).or_default();
+                *deeper = (*deeper).max(depth + 1);
+                if let Some(count) = waiting_for.get_mut(child) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        ready.push(child);
+                    }
+                }
+            }
         }
-        known.insert(name, depth);
-        depth
+        depths
     }
 
     fn set_host_var(&mut self, host: &HostName, key: &str, value: Node, at: Span) {

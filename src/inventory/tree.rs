@@ -156,7 +156,7 @@ impl Reader<'_> {
             None => {
                 return self.findings.push(
                     Diagnostic::error(format!(
-                        "variables of host '{text}' must be a dictionary, found a {}",
+                        "variables of host '{text}' must be a dictionary, found: {}",
                         vars.type_name()
                     ))
                     .at(vars.span, ""),

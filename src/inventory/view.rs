@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
 use super::Inventory;
 use crate::names::HostName;
-use crate::vars::{Layers, Variable};
+use crate::vars::{Layer, Layers, Rank, Variable};
 use crate::yaml::{Node, NodeKind, Tag, to_json, to_value};
 
 impl Inventory {
@@ -82,9 +83,13 @@ impl Inventory {
         }
         if with_vars {
             let mut layers = Layers::default();
-            layers.push(crate::vars::Rank::Groups, group.vars.clone());
+            layers.push(Rank::Groups, group.vars.clone());
+            if group.priority != 1 {
+                let priority = [("ansible_group_priority".to_owned(), group.priority.into())];
+                layers.push(Rank::Groups, Arc::new(Layer::data(priority, "group priority")));
+            }
             for layer in self.folders.iter().filter_map(|folder| folder.group(name)) {
-                layers.push(crate::vars::Rank::Groups, layer.clone());
+                layers.push(Rank::Groups, layer.clone());
             }
             draw_vars(&layers, depth + 1, into);
         }

@@ -286,7 +286,7 @@ impl<'t> Composer<'t> {
             | Meaning::Seq
             | Meaning::Map => {
                 return Err(Diagnostic::error(format!(
-                    "the tag asks for another kind of value than this {}",
+                    "the tag asks for another kind of value than this value: {}",
                     node.type_name()
                 ))
                 .at(node.span, ""));
@@ -415,7 +415,7 @@ impl<'t> Composer<'t> {
             for map in maps {
                 let Some(entries) = map.as_map() else {
                     return Err(Diagnostic::error(format!(
-                        "expected a mapping or list of mappings for merging, but found a {}",
+                        "expected a mapping or list of mappings for merging, but found: {}",
                         map.type_name()
                     ))
                     .at(map.span, ""));

@@ -77,7 +77,7 @@ two: {z: 0, <<: [*base, *more]}
         json(text),
         r#"{"base":{"a":1,"b":1},"more":{"b":2,"c":2},"one":{"a":1,"b":9},"two":{"b":1,"c":2,"a":1,"z":0}}"#
     );
-    assert!(json("a: {<<: 5}").contains("for merging, but found a integer"));
+    assert!(json("a: {<<: 5}").contains("for merging, but found: integer"));
     assert_eq!(json("'<<': 5"), r#"{"<<":5}"#);
 }
 
