@@ -44,6 +44,7 @@ pub(super) fn world(variables: &str) -> (Templar, Value) {
         ("/x.csv", "a,1\nb,2\n"),
         ("/x.ini", "[s]\nk = v\n"),
         ("/etc/hosts", "h\n"),
+        ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"),
     ]);
     let templar = Templar::new(sources, Arc::new(files), Arc::new(Quiet));
     let mut layers = Layers::default();
@@ -100,4 +101,9 @@ fn types_and_text_are_as_ansible_gives_them() {
 #[test]
 fn undefined_is_strict_but_passes_through_guards() {
     check(include_str!("cases/undefined.txt"));
+}
+
+#[test]
+fn filters_tests_and_lookups_answer_as_ansible_does() {
+    check(include_str!("cases/library.txt"));
 }

@@ -18,7 +18,7 @@ static FILTERS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::de
 static TESTS: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
 
 /// Filters of minijinja that we leave as they are.
-const OWN_FILTERS: [&str; 41] = [
+const OWN_FILTERS: &[&str] = &[
     "abs",
     "attr",
     "batch",
@@ -63,7 +63,7 @@ const OWN_FILTERS: [&str; 41] = [
 ];
 
 /// Tests of minijinja that we leave as they are.
-const OWN_TESTS: [&str; 31] = [
+const OWN_TESTS: &[&str] = &[
     "!=",
     "<",
     "<=",
@@ -156,6 +156,7 @@ pub(super) fn environment() -> Environment<'static> {
     environment.remove_global("debug");
     let mut shelf = Shelf { environment };
     shelf.function("__text", joined);
+    shelf.function("__order", order);
     shelf.function("__list", |value: &Value| values::List::copy(value));
     shelf.function("__dict", |value: &Value| values::Dict::copy(value));
     super::filters::add(&mut shelf);
@@ -163,6 +164,31 @@ pub(super) fn environment() -> Environment<'static> {
     super::dates::add(&mut shelf);
     super::lookups::add(&mut shelf);
     shelf.environment
+}
+
+/// Compares as Python does: only numbers with numbers, text with text, lists with lists.
+fn order(sign: &str, a: &Value, b: &Value) -> Result<bool, Error> {
+    use minijinja::value::ValueKind as Kind;
+    let class = |value: &Value| match value.kind() {
+        Kind::Number | Kind::Bool => 1,
+        Kind::String => 2,
+        Kind::Seq | Kind::Iterable => 3,
+        Kind::Plain if super::dates::is_date(value) => 4,
+        _ => 0,
+    };
+    values::defined(a)?;
+    values::defined(b)?;
+    if class(a) == 0 || class(a) != class(b) {
+        let (a, b) = (values::type_name(a), values::type_name(b));
+        let text = format!("'{sign}' not supported between instances of '{a}' and '{b}'");
+        return Err(Error::new(minijinja::ErrorKind::InvalidOperation, text));
+    }
+    Ok(match sign {
+        "<" => a < b,
+        "<=" => a <= b,
+        ">" => a > b,
+        _ => a >= b,
+    })
 }
 
 /// The one value printed so far, if it was one.

@@ -20,6 +20,7 @@ mod methods;
 mod rewrite;
 mod templar;
 mod tokens;
+mod twister;
 mod values;
 
 use std::fmt;

@@ -4,6 +4,7 @@
 //! * `nope.a.b | default(x)` and `nope.a is defined` must not fail: the steps before a guard become filters that let
 //!   undefined pass;
 //! * `'%03d' % n` is text formatting: `%` becomes a filter;
+//! * `"10" > 5` is an error in Python and an order of kinds in minijinja: comparisons become calls;
 //! * backslashes in strings of a playbook are text (`'\1'`), in template files they are Python's escapes;
 //! * `ansible.builtin.` in front of filters and tests is taken off;
 //! * lists and mappings that a template changes by `.append(…)` and its like become changeable;
@@ -203,7 +204,7 @@ fn pieces(source: &str, dialect: &Dialect) -> Vec<Piece> {
     let mut out: Vec<Piece> = Vec::new();
     let mut at = 0;
     let mut trim = false;
-    let mut text = |out: &mut Vec<Piece>, piece: &str, trim: bool, trim_end: bool| {
+    let text = |out: &mut Vec<Piece>, piece: &str, trim: bool, trim_end: bool| {
         let piece = if trim { piece.trim_start() } else { piece };
         let piece = if trim_end { piece.trim_end() } else { piece };
         if let Some(Piece::Text { text }) = out.last_mut() {
@@ -293,6 +294,10 @@ struct Reader<'a> {
     containers: Vec<(usize, usize, bool)>,
     changes: bool,
     depth: usize,
+    /// Dates may be subtracted here: minijinja's `-` knows only numbers.
+    dates: bool,
+    /// Where the operand read last starts, signs included.
+    operand_start: usize,
     filters: Vec<(String, usize)>,
     tests: Vec<(String, usize)>,
 }
@@ -318,6 +323,8 @@ impl<'a> Reader<'a> {
             containers: Vec::new(),
             changes: false,
             depth: 0,
+            operand_start: 0,
+            dates: source.contains("to_datetime") || source.contains("now("),
             filters: Vec::new(),
             tests: Vec::new(),
         }
@@ -484,6 +491,7 @@ impl<'a> Reader<'a> {
     fn without_condition(&mut self) {
         // The operator before, when the `%` that may follow must be left alone.
         let mut tight = self.operand();
+        let mut start = self.operand_start;
         loop {
             let Some(token) = self.peek() else { return };
             let sign = if token.kind == Kind::Text { "" } else { self.text(token) };
@@ -507,9 +515,60 @@ impl<'a> Reader<'a> {
                     self.operand();
                     tight = true;
                 }
-                "and" | "or" | "in" | "==" | "!=" | "<" | ">" | "<=" | ">=" | "+" | "-" | "~" => {
+                "-" if self.dates && !tight => {
+                    self.next();
+                    self.replace(token.start, token.end, "|__sub((");
+                    self.operand();
+                    while self.sees("*")
+                        || self.sees("/")
+                        || self.sees("//")
+                        || self.sees("%")
+                        || self.sees("**")
+                    {
+                        self.next();
+                        self.operand();
+                    }
+                    let end = self.end_of_last();
+                    self.insert(end, "))");
+                }
+                "<" | ">" | "<=" | ">=" => {
                     self.next();
                     tight = self.operand();
+                    let right = self.operand_start;
+                    while ["+", "-", "~", "*", "/", "//", "**", "%"]
+                        .iter()
+                        .any(|sign| self.sees(sign))
+                    {
+                        self.next();
+                        self.operand();
+                    }
+                    // `1 < x < 5` stays: both engines read it alike, and its middle would be read twice.
+                    let chained =
+                        ["<", ">", "<=", ">=", "==", "!=", "in"].iter().any(|sign| self.sees(sign));
+                    if chained {
+                        while ["<", ">", "<=", ">=", "==", "!=", "in"]
+                            .iter()
+                            .any(|sign| self.sees(sign))
+                        {
+                            self.next();
+                            self.operand();
+                        }
+                    } else {
+                        let end = self.end_of_last();
+                        self.insert(start, format!("__order({},(", literal(sign)));
+                        self.replace(token.start, token.end, "),(");
+                        self.insert(end, "))");
+                    }
+                    start = right;
+                }
+                "+" | "-" | "~" => {
+                    self.next();
+                    tight = self.operand();
+                }
+                "and" | "or" | "in" | "==" | "!=" => {
+                    self.next();
+                    tight = self.operand();
+                    start = self.operand_start;
                 }
                 "not" => {
                     self.next();
@@ -517,6 +576,7 @@ impl<'a> Reader<'a> {
                         return;
                     }
                     tight = self.operand();
+                    start = self.operand_start;
                 }
                 _ => return,
             }
@@ -530,12 +590,16 @@ impl<'a> Reader<'a> {
             if self.eat("not").is_some() {
                 continue;
             }
+            if !signed {
+                self.operand_start = self.peek().map_or(self.source.len(), |token| token.start);
+            }
             if self.eat("-").is_some() || self.eat("+").is_some() {
                 signed = true;
                 continue;
             }
             break;
         }
+        let first = self.operand_start;
         let Some((start, name)) = self.primary() else { return signed };
         let mut steps = Vec::new();
         let mut guarded_until = 0;
@@ -570,6 +634,8 @@ impl<'a> Reader<'a> {
             }
         }
         self.soften(start, name, &steps, guarded_until);
+        // Operands inside of brackets have moved it.
+        self.operand_start = first;
         signed
     }
 

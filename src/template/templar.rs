@@ -80,7 +80,7 @@ pub(crate) const CAUSE: &str = "\u{1}cause:";
 pub(super) struct Root {
     pub(super) scope: Value,
     pub(super) templar: Templar,
-    /// The folders files are looked for in, nearest first.
+    /// The folders files are looked for in, nearest first; empty: as the scope says.
     pub(super) search: Vec<PathBuf>,
 }
 
@@ -338,11 +338,7 @@ impl Templar {
         if let Some(root) = scope.downcast_object::<Root>() {
             return root;
         }
-        let search = scope
-            .as_object()
-            .and_then(|scope| scope.get_value_by_str(super::SEARCH_PATH))
-            .map(|paths| super::lookups::paths(&paths))
-            .unwrap_or_default();
+        let search = Vec::new();
         Arc::new(Root { scope: scope.clone(), templar: self.clone(), search })
     }
 

@@ -105,7 +105,7 @@ fn name(state: &mut State<'_, '_>, value: &Value, name: &str) -> Value {
 }
 
 /// Looks up an attribute or item; undefined of undefined is undefined.
-fn at(value: &Value, key: &Value) -> Result<Value, Error> {
+pub(super) fn at(value: &Value, key: &Value) -> Result<Value, Error> {
     if value.is_undefined() {
         return Ok(Value::UNDEFINED);
     }
