@@ -396,7 +396,10 @@ fn comment(value: &Value, style: Option<&str>, kwargs: Kwargs) -> Result<String,
         "cblock" => ("/*", " * ", " */"),
         "xml" => ("<!--", " - ", "-->"),
         _ => {
-            return Err(failed("comment", "Invalid style; known are plain, erlang, c, cblock, xml"));
+            return Err(failed(
+                "comment",
+                "Invalid style; known are plain, erlang, c, cblock, xml",
+            ));
         }
     };
     let beginning = kwargs.get::<Option<&str>>("beginning")?.unwrap_or(beginning);
