@@ -28,6 +28,25 @@ mod include_tasks;
 mod include_vars;
 mod meta;
 mod pause;
+mod pg_aside;
+mod pg_clone;
+mod pg_debt;
+mod pg_decide;
+mod pg_fence;
+mod pg_hba;
+mod pg_image;
+mod pg_node;
+mod pg_observe;
+mod pg_password;
+mod pg_promote;
+mod pg_require;
+mod pg_role;
+mod pg_server;
+mod pg_settings;
+mod pg_slot;
+mod pg_standby;
+mod pg_verify_write;
+mod pg_wait;
 mod ping;
 mod place;
 mod service;
@@ -78,6 +97,24 @@ pub static ALL: &[&dyn Module] = &[
     &meta::Meta,
     &apt::Package,
     &pause::Pause,
+    &pg_aside::PgAside,
+    &pg_clone::PgClone,
+    &pg_debt::PgDebt,
+    &pg_decide::PgDecide,
+    &pg_fence::PgFence,
+    &pg_hba::PgHba,
+    &pg_image::PgImage,
+    &pg_observe::PgObserve,
+    &pg_password::PgPassword,
+    &pg_promote::PgPromote,
+    &pg_require::PgRequire,
+    &pg_role::PgRole,
+    &pg_server::PgServer,
+    &pg_settings::PgSettings,
+    &pg_slot::PgSlot,
+    &pg_standby::PgStandby,
+    &pg_verify_write::PgVerifyWrite,
+    &pg_wait::PgWait,
     &ping::Ping,
     &service::Service,
     &set_fact::SetFact,

@@ -1,0 +1,209 @@
+//! `pg_decide`: from what was observed and a goal to steps, or a refusal that names the fact.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::modules::action::Finished;
+use crate::modules::pg_node::{Settings, slot_name};
+use crate::modules::pg_observe::from_registered;
+use crate::modules::{
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
+    to_json,
+};
+use crate::outcome::Outcome;
+use crate::postgres::decide::{Act, Goal, Loss, Plan, decide};
+use crate::postgres::lsn::bytes_for_people;
+use crate::postgres::view::{Answer, Node, View};
+
+/// See the file's head.
+pub(super) struct PgDecide;
+
+const GOALS: &[&str] = &["set_up", "failover", "rejoin", "status"];
+
+static DOC: Doc = Doc {
+    name: "pg_decide",
+    summary: "Decides from what `pg_observe` saw of all nodes what has to be done for a goal, or refuses and says why.",
+    description: "Runs on the controller. It reads what every host of the cluster registered as `pg_node`; a host that could not be asked is \
+unknown, which is not the same as down. A refusal names the check, what was found, what would be allowed and what to do; some can be overruled, \
+each by its own word in `accept`.",
+    args: &[
+        ArgDoc { required: true, ..arg("goal", ArgKind::Choice(GOALS), "What is wanted.") },
+        arg("accept", ArgKind::List, "Facts that are accepted by name (`matron_accept`)."),
+        arg(
+            "node",
+            ArgKind::Str,
+            "The standby to promote, or the node to rejoin. Left out: decided here.",
+        ),
+        arg(
+            "observations",
+            ArgKind::Dict,
+            "What was observed, by host. Left out: `pg_node` of each host of the cluster.",
+        ),
+    ],
+    free_form: None,
+    open: false,
+    check_mode: CheckMode::Full,
+    reach: Reach::Controller,
+    returns: &[
+        ("primary", "The primary when the plan is done."),
+        ("old_primary", "The primary before, when it is another."),
+        ("acts", "By node: the acts to do there, in order."),
+        ("steps", "All steps in order: node, act, about."),
+        ("standbys", "The nodes that shall follow the primary."),
+        ("loss", "What may be lost, in words."),
+        ("verdict", "The state of the cluster as it was seen."),
+        ("facts", "What the decision rests on."),
+        ("accepted", "What was accepted by name and mattered."),
+    ],
+    examples: "- name: Decide\n  pg_decide:\n    goal: failover\n    accept: \"{{ matron_accept | default([]) }}\"\n  register: pg_plan\n",
+};
+
+impl Module for PgDecide {
+    fn doc(&self) -> &'static Doc {
+        &DOC
+    }
+
+    fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
+        let accept = args.list("accept")?.unwrap_or_default();
+        let node = args.text("node")?.filter(|node| !node.is_empty());
+        let goal = match args.choice("goal", GOALS, "status")? {
+            "set_up" => Goal::SetUp,
+            "failover" => Goal::Failover { candidate: node },
+            "rejoin" => Goal::Rejoin { node },
+            _ => Goal::Status,
+        };
+        let view = view(args, cx)?;
+        Ok(Finished::boxed(match decide(&view, &goal, &accept) {
+            Ok(plan) => told(&view, &plan),
+            Err(refusal) => Outcome::failed(refusal.to_string())
+                .with("refusal", serde_json::to_value(&*refusal).unwrap_or_default()),
+        }))
+    }
+}
+
+fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
+    let settings = Settings::new(args, cx)?;
+    let cluster = settings.text("cluster")?;
+    let given = args.json("observations")?;
+    let nodes = settings.json("nodes")?.unwrap_or_default();
+    let nodes = nodes.as_array().into_iter().flatten().map(|node| {
+        let name = node["name"].as_str().unwrap_or_default().to_owned();
+        let registered = match &given {
+            Some(all) => all[&name].clone(),
+            None => registered(cx, &name),
+        };
+        let answer = match from_registered(&registered) {
+            Ok(seen) => Answer::Seen(Box::new(seen)),
+            Err(why) => Answer::Unknown { why },
+        };
+        Node {
+            name,
+            address: node["address"].as_str().unwrap_or_default().to_owned(),
+            port: node["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(5432),
+            preferred: node["preferred"].as_bool().unwrap_or_default(),
+            answer,
+        }
+    });
+    Ok(View { cluster, nodes: nodes.collect() })
+}
+
+fn registered(cx: &TaskContext<'_>, host: &str) -> Json {
+    let text = format!("hostvars[{}].pg_node | default(none)", Json::from(host));
+    let value = cx.vars.expression(&text, None).ok();
+    value.and_then(|value| to_json(&value).ok()).unwrap_or_default()
+}
+
+fn told(view: &View, plan: &Plan) -> Outcome {
+    let mut acts = Map::new();
+    for node in &view.nodes {
+        let list: Vec<Json> =
+            plan.acts_on(&node.name).filter_map(|act| serde_json::to_value(act).ok()).collect();
+        acts.insert(node.name.clone(), Json::Array(list));
+    }
+    let standbys: Vec<&str> = view
+        .nodes
+        .iter()
+        .map(|node| node.name.as_str())
+        .filter(|name| plan.primary.as_deref() != Some(*name))
+        .collect();
+    let slots: Vec<String> = standbys.iter().map(|name| slot_name(name)).collect();
+    let paid: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| step.act == Act::PayDebt)
+        .filter_map(|step| step.about.as_deref())
+        .collect();
+    let address = |name: Option<&str>| {
+        let node = name.and_then(|name| view.node(name));
+        node.map_or(
+            Json::Null,
+            |node| json!({"name": node.name, "address": node.address, "port": node.port}),
+        )
+    };
+    let loss = match &plan.loss {
+        Loss::None => "nothing".to_owned(),
+        Loss::AtLeast { bytes } => format!("at least {} of WAL", bytes_for_people(*bytes)),
+        Loss::Unknown => {
+            "what was committed and not received; how much cannot be known from here".to_owned()
+        }
+    };
+    let size =
+        plan.primary.as_deref().and_then(|name| view.node(name)).and_then(|node| node.seen()?.size);
+    Outcome::ok()
+        .with("cluster", view.cluster.clone())
+        .with("primary", plan.primary.clone())
+        .with("upstream", address(plan.primary.as_deref()))
+        .with("old_primary", plan.old_primary.clone())
+        .with("acts", acts)
+        .with("steps", serde_json::to_value(&plan.steps).unwrap_or_default())
+        .with("standbys", json!(standbys))
+        .with("slots", json!(slots))
+        .with("paid", json!(paid))
+        .with("loss", loss)
+        .with("size", json!(size))
+        .with("verdict", view.verdict().word())
+        .with("facts", json!(plan.facts))
+        .with("accepted", json!(plan.accepted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::test_context::{Fake, finish};
+    use crate::outcome::Status;
+    use minijinja::Value;
+
+    fn fake() -> Fake {
+        let nodes = json!([
+            {"name": "db1", "address": "10.0.0.1", "port": 5432, "slot": "matron_db1", "preferred": false},
+            {"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false},
+        ]);
+        Fake::default()
+            .variable("pg", Value::from_serialize(json!({"cluster": "ward", "nodes": nodes})))
+    }
+
+    fn asked(goal: &str, observations: Json) -> Outcome {
+        let mut args = Args::of([
+            ("goal", Value::from(goal)),
+            ("observations", Value::from_serialize(observations)),
+        ]);
+        finish(&PgDecide, &mut args, &fake()).expect("parses")
+    }
+
+    #[test]
+    fn acts_are_told_by_node() {
+        let outcome = asked("set_up", json!({"db1": {"role": "empty"}, "db2": {"role": "empty"}}));
+        assert_eq!(outcome.data["acts"], json!({"db1": ["create"], "db2": ["clone", "follow"]}));
+        assert_eq!(
+            outcome.data["upstream"],
+            json!({"name": "db1", "address": "10.0.0.1", "port": 5432})
+        );
+        assert_eq!(outcome.data["slots"], json!(["matron_db2"]));
+    }
+
+    #[test]
+    fn host_that_was_not_asked_is_unknown() {
+        let outcome = asked("failover", json!({"db2": {"role": "standby"}}));
+        assert_eq!(outcome.status, Status::Failed);
+        assert_eq!(outcome.data["refusal"]["accept"], "old-primary-unreachable");
+    }
+}

@@ -1,0 +1,120 @@
+//! `pg_password`: the replication password, kept on the host where only root can read it.
+
+use crate::modules::action::{VERBS, trouble, unexpected};
+use crate::modules::pg_node::{FILES, Settings};
+use crate::modules::{
+    Action, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
+    arg,
+};
+use crate::outcome::Outcome;
+use crate::postgres::conninfo::passfile_line;
+use crate::shell::Script;
+
+/// See the file's head.
+pub(super) struct PgPassword;
+
+static DOC: Doc = Doc {
+    name: "pg_password",
+    summary: "Keeps the replication password in the cluster's secrets folder and writes the passfile that libpq reads.",
+    description: "Without `value` the password that is there is kept, and one is made from the host's random numbers when there is none. Use `no_log: true`.",
+    args: &[
+        arg("value", ArgKind::Str, "The password. Left out: the one on the host, or a new one."),
+        arg("user", ArgKind::Str, "The replication role. Left out: what `pg_require` found."),
+        arg("secrets", ArgKind::Path, "The folder. Left out: what `pg_require` found."),
+        arg("owner", ArgKind::Str, "uid:gid of the server. Left out: what `pg_image` found."),
+    ],
+    free_form: None,
+    open: false,
+    check_mode: CheckMode::Skipped,
+    reach: Reach::Local,
+    returns: &[("password", "The password, for the other nodes.")],
+    examples: "- name: Replication password\n  pg_password:\n    value: \"{{ pg_replication_password | default(omit) }}\"\n  no_log: true\n  register: pg_secret\n",
+};
+
+const KEEP: &str = r#"file="$secrets/replication"
+was=; [ -s "$file" ] && was=$(cat "$file")
+if [ -z "$value" ]; then
+  value=$was
+  [ -n "$value" ] || value=$(head -c 64 /dev/urandom | base64 | tr -d '+/=\n' | cut -c 1-40)
+  [ "${#value}" -ge 20 ] || [ -n "$was" ] || give_up "cannot make a password: /dev/urandom or base64 is missing"
+fi
+if [ "$value" != "$was" ]; then
+  put "$file" "$value"
+  chown 0:0 "$file"
+  reply changed 1
+fi
+reply password "$value"
+"#;
+
+const PASSFILE: &str = r#"[ -s "$secrets/pgpass" ] && was=$(cat "$secrets/pgpass") || was=
+if [ "$was" != "$line" ]; then
+  put "$secrets/pgpass" "$line
+"
+  reply changed 1
+fi
+reply done 1
+"#;
+
+#[derive(Debug)]
+struct Keep {
+    value: String,
+    user: String,
+    secrets: String,
+    owner: String,
+    password: String,
+    changed: bool,
+}
+
+impl Module for PgPassword {
+    fn doc(&self) -> &'static Doc {
+        &DOC
+    }
+
+    fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
+        let settings = Settings::new(args, cx)?;
+        let value = args.text("value")?.unwrap_or_default();
+        if value.contains(['\n', '\r', '\0']) {
+            return Err(ArgError::new("the replication password must be one line"));
+        }
+        let user = match args.text("user")? {
+            Some(user) => user,
+            None => settings.text("replication_user")?,
+        };
+        Ok(Box::new(Keep {
+            value,
+            user,
+            secrets: settings.text("secrets")?,
+            owner: settings.text("owner")?,
+            password: String::new(),
+            changed: false,
+        }))
+    }
+}
+
+impl Action for Keep {
+    fn begin(&mut self, _mode: Mode) -> Step {
+        let script = Script::new(VERBS).then(FILES).then(KEEP);
+        let script = script.secret("value", &self.value);
+        Step::Send(script.var("secrets", &self.secrets).var("owner", &self.owner))
+    }
+
+    fn resume(&mut self, done: Done) -> Step {
+        let Done::Reply(reply) = done else { return unexpected() };
+        if let Some(trouble) = trouble(&reply) {
+            return Step::Done(trouble);
+        }
+        self.changed |= reply.fields.is_set("changed");
+        if let Some(password) = reply.field("password") {
+            let line = passfile_line(&self.user, &password);
+            self.password = password;
+            let script = Script::new(VERBS).then(FILES).then(PASSFILE);
+            let script = script.secret("line", line.trim_end_matches('\n'));
+            return Step::Send(script.var("secrets", &self.secrets).var("owner", &self.owner));
+        }
+        Step::Done(Outcome::changed_if(self.changed).with("password", self.password.clone()))
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Local
+    }
+}

@@ -1,0 +1,362 @@
+//! `pg_require`: refuses by name what is missing for a database host, before anything runs, and gathers the rest with defaults.
+
+use std::net::IpAddr;
+
+use minijinja::Value;
+use serde_json::{Map, Value as Json, json};
+
+use crate::modules::action::Finished;
+use crate::modules::pg_node::slot_name;
+use crate::modules::{
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
+    to_json,
+};
+use crate::outcome::{Effect, Outcome};
+
+/// See the file's head.
+pub(super) struct PgRequire;
+
+static DOC: Doc = Doc {
+    name: "pg_require",
+    summary: "Checks the variables of a PostgreSQL cluster and gathers them, with defaults, in the fact `pg`.",
+    description: "Runs on the controller. It refuses a missing or impossible variable by name before any host is touched. \
+Variables: `pg_cluster`, `pg_image`, `postgres_db`, `postgres_user`, `postgres_password` (required); `pg_data_root` (/srv/matron/CLUSTER), \
+`pg_container` (CLUSTER-db), `pg_port` (5432), `pg_address` (ansible_host, else the host's name), `pg_prefer`, `pg_pgdata` (the image's), \
+`pg_replication_user` (replicator), `pg_replication_password` (generated), `pg_synchronous` (off), `pg_settings` (none), `pg_shm_size` (256m), \
+`pg_stop_timeout` (600), `pg_wal_keep_mb` (1024), `pg_slot_wal_limit_mb` (16384), `pg_clone_rate` (none), `pg_initdb_args` (none), \
+`matron_accept` (none).",
+    args: &[ArgDoc {
+        default: "database",
+        ..arg("what", ArgKind::Choice(&["database", "archive"]), "The kind of host.")
+    }],
+    free_form: None,
+    open: false,
+    check_mode: CheckMode::Full,
+    reach: Reach::Controller,
+    returns: &[(
+        "ansible_facts.pg",
+        "Everything the pg_* modules need to know about this host and its cluster.",
+    )],
+    examples: "- name: Required variables are there\n  pg_require:\n",
+};
+
+impl Module for PgRequire {
+    fn doc(&self) -> &'static Doc {
+        &DOC
+    }
+
+    fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
+        let what = args.choice("what", &["database", "archive"], "database")?;
+        match gather(cx, what == "archive") {
+            Ok(pg) => {
+                let mut variables = Map::new();
+                variables.insert("pg".to_owned(), Json::Object(pg));
+                let effect = Effect::SetFact { variables, cacheable: false };
+                Ok(Finished::boxed(Outcome::ok().with_effect(effect)))
+            }
+            Err(missing) => Ok(Finished::boxed(missing)),
+        }
+    }
+}
+
+/// What is needed, with words on what it is for.
+const REQUIRED: &[(&str, &str)] = &[
+    ("pg_cluster", "the name of the cluster this host belongs to"),
+    ("pg_image", "the image of the database, with its tag"),
+    ("postgres_db", "the archive's database (POSTGRES_DB)"),
+    ("postgres_user", "its owner and superuser (POSTGRES_USER)"),
+    ("postgres_password", "that user's password (POSTGRES_PASSWORD); keep it in a vault"),
+];
+
+struct Variables<'a, 'b> {
+    cx: &'a TaskContext<'b>,
+}
+
+impl Variables<'_, '_> {
+    fn text(&self, name: &str) -> Result<Option<String>, Outcome> {
+        let value = self.cx.vars.variable(name).map_err(|error| {
+            Outcome::failed(format!("variable {name} of {}: {error}", self.cx.host))
+        })?;
+        Ok(value
+            .filter(|value| !value.is_none() && !value.is_undefined())
+            .map(|value| plain(&value)))
+    }
+
+    fn text_or(&self, name: &str, default: impl Into<String>) -> Result<String, Outcome> {
+        Ok(self.text(name)?.filter(|text| !text.is_empty()).unwrap_or_else(|| default.into()))
+    }
+
+    fn number(
+        &self,
+        name: &str,
+        default: u64,
+        limit: std::ops::RangeInclusive<u64>,
+    ) -> Result<u64, Outcome> {
+        let Some(text) = self.text(name)? else { return Ok(default) };
+        text.trim().parse().ok().filter(|number| limit.contains(number)).ok_or_else(|| {
+            self.wrong(
+                name,
+                &text,
+                &format!("a whole number from {} to {}", limit.start(), limit.end()),
+            )
+        })
+    }
+
+    fn wrong(&self, name: &str, value: &str, limit: &str) -> Outcome {
+        Outcome::failed(format!(
+            "variable {name} of {} is '{value}'; it must be {limit}.",
+            self.cx.host
+        ))
+    }
+
+    fn of_other(&self, host: &str, name: &str) -> Option<String> {
+        let quoted = Json::from(host).to_string();
+        let text = format!("hostvars[{quoted}].{name} | default('')");
+        let value = self.cx.vars.expression(&text, None).ok()?;
+        Some(plain(&value)).filter(|text| !text.is_empty())
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Outcome> {
+    let variables = Variables { cx };
+    check_required(&variables, archive)?;
+    let need = |name: &str| Ok::<_, Outcome>(variables.text(name)?.unwrap_or_default());
+    let cluster = need("pg_cluster")?;
+    check_name(&variables, "pg_cluster", &cluster)?;
+    let root = variables.text_or("pg_data_root", format!("/srv/matron/{cluster}"))?;
+    let root = root.trim_end_matches('/').to_owned();
+    if !root.starts_with('/')
+        || root.contains(['\n', ','])
+        || root.split('/').any(|part| part == "..")
+    {
+        return Err(variables.wrong("pg_data_root", &root, "an absolute path of its own"));
+    }
+    let container = variables.text_or("pg_container", format!("{cluster}-db"))?;
+    check_name(&variables, "pg_container", &container)?;
+    let port = variables.number("pg_port", 5432, 1..=65535)?;
+    let nodes = nodes(&variables, &cluster)?;
+    let synchronous = variables.text_or("pg_synchronous", "off")?;
+    let synchronous = match synchronous.as_str() {
+        "on" | "true" | "True" | "yes" => true,
+        "off" | "false" | "False" | "no" => false,
+        other => return Err(variables.wrong("pg_synchronous", other, "on or off")),
+    };
+    let prefer = variables.text_or("pg_prefer", "")?;
+    if !["", "primary", "standby"].contains(&prefer.as_str()) {
+        return Err(variables.wrong("pg_prefer", &prefer, "primary or standby"));
+    }
+    let settings = match cx.vars.variable("pg_settings") {
+        Ok(Some(value)) if !value.is_none() => to_json(&value).unwrap_or(Json::Null),
+        Ok(_) => json!({}),
+        Err(error) => {
+            return Err(Outcome::failed(format!("variable pg_settings of {}: {error}", cx.host)));
+        }
+    };
+    if !settings.is_object() {
+        return Err(variables.wrong("pg_settings", &settings.to_string(), "a mapping of settings"));
+    }
+    let pg = json!({
+        "cluster": cluster,
+        "node": cx.host,
+        "image": variables.text_or("pg_image", "")?,
+        "container": container,
+        "root": root,
+        "secrets": format!("{root}/secrets"),
+        "etc": format!("/etc/matron/pg/{cluster}"),
+        "pgdata_wanted": variables.text_or("pg_pgdata", "")?,
+        "address": own_address(&variables, cx.host)?,
+        "port": port,
+        "slot": slot_name(cx.host),
+        "nodes": nodes,
+        "database": variables.text_or("postgres_db", "")?,
+        "superuser": variables.text_or("postgres_user", "")?,
+        "replication_user": variables.text_or("pg_replication_user", "replicator")?,
+        "synchronous": synchronous,
+        "settings": settings,
+        "shm_size": variables.text_or("pg_shm_size", "256m")?,
+        "stop_timeout": variables.number("pg_stop_timeout", 600, 1..=86_400)?,
+        "wal_keep_mb": variables.number("pg_wal_keep_mb", 1024, 16..=1_000_000)?,
+        "slot_wal_limit_mb": variables.number("pg_slot_wal_limit_mb", 16_384, 16..=10_000_000)?,
+        "clone_rate": variables.text_or("pg_clone_rate", "")?,
+        "initdb_args": variables.text_or("pg_initdb_args", "")?,
+    });
+    match pg {
+        Json::Object(map) => Ok(map),
+        _ => Ok(Map::new()),
+    }
+}
+
+fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), Outcome> {
+    let needed = if archive { &REQUIRED[..1] } else { REQUIRED };
+    let mut missing = Vec::new();
+    for (name, meaning) in needed {
+        if variables.text(name)?.is_none_or(|text| text.trim().is_empty()) {
+            missing.push(format!("{name} ({meaning})"));
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Outcome::failed(format!(
+        "{} lacks: {}. Set {} in the inventory, in group_vars or with -e; nothing was changed anywhere.",
+        variables.cx.host,
+        missing.join(", "),
+        if missing.len() == 1 { "it" } else { "them" },
+    )))
+}
+
+fn check_name(variables: &Variables<'_, '_>, name: &str, value: &str) -> Result<(), Outcome> {
+    let letter = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    let good = value.starts_with(|c: char| c.is_ascii_alphanumeric()) && value.chars().all(letter);
+    if good {
+        return Ok(());
+    }
+    Err(variables.wrong(
+        name,
+        value,
+        "letters, digits, '_', '.' and '-', beginning with a letter or digit",
+    ))
+}
+
+fn own_address(variables: &Variables<'_, '_>, host: &str) -> Result<String, Outcome> {
+    match variables.text("pg_address")? {
+        Some(address) if !address.is_empty() => Ok(address),
+        _ => variables.text_or("ansible_host", host),
+    }
+}
+
+/// Returns the nodes of the cluster: hosts of group `databases` with the same `pg_cluster`.
+fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Outcome> {
+    let hosts = variables.cx.vars.expression("groups['databases']", None).map_err(|_| {
+        Outcome::failed("the inventory has no group 'databases': put the database hosts into it")
+    })?;
+    let hosts = hosts.try_iter().map(|hosts| hosts.map(|host| plain(&host)).collect::<Vec<_>>());
+    let mut nodes: Vec<Json> = Vec::new();
+    let mut taken: Vec<(String, String)> = Vec::new();
+    for host in hosts.unwrap_or_default() {
+        if variables.of_other(&host, "pg_cluster").as_deref() != Some(cluster) {
+            continue;
+        }
+        let address = variables
+            .of_other(&host, "pg_address")
+            .or_else(|| variables.of_other(&host, "ansible_host"))
+            .unwrap_or_else(|| host.clone());
+        let port = variables.of_other(&host, "pg_port").unwrap_or_else(|| "5432".to_owned());
+        if let Some((_, other)) =
+            taken.iter().find(|(known, _)| *known == format!("{address} {port}"))
+        {
+            return Err(Outcome::failed(format!(
+                "{host} and {other} have the same address {address}:{port}: set pg_address or pg_port."
+            )));
+        }
+        let loopback =
+            address == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if loopback && variables.cx.host != host {
+            return Err(Outcome::failed(format!(
+                "{host} has the address {address}, which only itself can reach: set pg_address to one its peers can reach."
+            )));
+        }
+        taken.push((format!("{address} {port}"), host.clone()));
+        let preferred = variables.of_other(&host, "pg_prefer").as_deref() == Some("primary");
+        nodes.push(json!({
+            "name": host,
+            "address": address,
+            "port": port.parse::<u16>().unwrap_or(5432),
+            "slot": slot_name(&host),
+            "preferred": preferred,
+        }));
+    }
+    if nodes.is_empty() {
+        return Err(Outcome::failed(format!(
+            "no host of group 'databases' has pg_cluster: {cluster}. Set it for the hosts of that cluster."
+        )));
+    }
+    Ok(nodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::test_context::{Fake, finish};
+    use crate::outcome::Status;
+
+    fn told(fake: &Fake) -> Outcome {
+        finish(&PgRequire, &mut Args::default(), fake).expect("parses")
+    }
+
+    fn pair() -> Fake {
+        let host = |address: &str| {
+            Value::from_pairs([
+                ("pg_cluster", Value::from("ward")),
+                ("ansible_host", Value::from(address)),
+            ])
+        };
+        Fake::default()
+            .variable("groups", Value::from_pairs([("databases", Value::from(vec!["db1", "db2"]))]))
+            .variable(
+                "hostvars",
+                Value::from_pairs([("db1", host("10.0.0.1")), ("db2", host("10.0.0.2"))]),
+            )
+            .variable("pg_cluster", "ward")
+            .variable("pg_image", "dcm4che/postgres-dcm4chee:17.4-34")
+            .variable("postgres_db", "pacsdb")
+            .variable("postgres_user", "pacs")
+            .variable("ansible_host", "10.0.0.1")
+    }
+
+    #[test]
+    fn missing_password_is_refused_by_name() {
+        let outcome = told(&pair());
+        assert_eq!(outcome.status, Status::Failed);
+        assert_eq!(
+            outcome.message(),
+            Some(
+                "db1 lacks: postgres_password (that user's password (POSTGRES_PASSWORD); keep it in a vault). Set it in the inventory, in group_vars or with -e; nothing was changed anywhere."
+            )
+        );
+    }
+
+    #[test]
+    fn nodes_of_the_cluster_are_found_with_address_and_slot() {
+        let outcome = told(&pair().variable("postgres_password", "hunter22"));
+        let Some(Effect::SetFact { variables, .. }) = outcome.effects.first() else {
+            panic!("no fact: {outcome:?}")
+        };
+        let pg = &variables["pg"];
+        assert_eq!(
+            pg["nodes"][1],
+            json!({"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false})
+        );
+        assert_eq!(
+            (&pg["container"], &pg["root"]),
+            (&json!("ward-db"), &json!("/srv/matron/ward"))
+        );
+        assert!(
+            !Json::Object(variables.clone()).to_string().contains("hunter22"),
+            "the password is no fact"
+        );
+    }
+
+    #[test]
+    fn impossible_values_are_refused_with_what_is_possible() {
+        for (name, value, limit) in [
+            ("pg_port", "0", "a whole number from 1 to 65535"),
+            ("pg_data_root", "srv", "an absolute path of its own"),
+            ("pg_synchronous", "maybe", "on or off"),
+            (
+                "pg_container",
+                "-x",
+                "letters, digits, '_', '.' and '-', beginning with a letter or digit",
+            ),
+        ] {
+            let outcome =
+                told(&pair().variable("postgres_password", "hunter22").variable(name, value));
+            let text = format!("variable {name} of db1 is '{value}'; it must be {limit}.");
+            assert_eq!(outcome.message(), Some(text.as_str()));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! `pg_role`: the replication role on a primary, with a verifier computed here.
+
+use base64::Engine as _;
+
+use crate::modules::action::{VERBS, trouble, unexpected};
+use crate::modules::pg_node::{
+    NODE, Settings, container_arg, identifier, literal, major_arg, superuser_arg,
+};
+use crate::modules::{
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
+    TaskContext, arg,
+};
+use crate::outcome::Outcome;
+use crate::postgres::dialect::Passwords;
+use crate::postgres::scram;
+use crate::secret::Secret;
+use crate::shell::{Reply, Script};
+
+/// See the file's head.
+pub(super) struct PgRole;
+
+static DOC: Doc = Doc {
+    name: "pg_role",
+    summary: "Makes a role that may replicate and log in, with this password.",
+    description: "The password never travels in SQL: its SCRAM-SHA-256 verifier (md5 before 10) is computed on the controller with a salt from the host. \
+Whether the role has this password already is found out from the verifier that is stored. Use `no_log: true`.",
+    args: &[
+        arg(
+            "name",
+            ArgKind::Str,
+            "The role. Left out: the replication user that `pg_require` found.",
+        ),
+        ArgDoc { required: true, ..arg("password", ArgKind::Str, "Its password.") },
+        container_arg(),
+        superuser_arg(),
+        major_arg(),
+    ],
+    free_form: None,
+    open: false,
+    check_mode: CheckMode::Full,
+    reach: Reach::Visible,
+    returns: &[("role", "The role's name.")],
+    examples: "- name: Replication role\n  pg_role:\n    password: \"{{ pg_secret.password }}\"\n  no_log: true\n",
+};
+
+const LOOK: &str = r#"pg_must "$sql"
+reply role "$pg_out"
+reply salt "$(head -c 16 /dev/urandom | base64 | tr -d '\n')"
+"#;
+
+const CHANGE: &str = r#"pg_must "$sql"
+reply changed 1
+"#;
+
+struct Give {
+    name: String,
+    password: Secret,
+    container: String,
+    superuser: String,
+    passwords: Passwords,
+    mode: Mode,
+}
+
+impl Module for PgRole {
+    fn doc(&self) -> &'static Doc {
+        &DOC
+    }
+
+    fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
+        let settings = Settings::new(args, cx)?;
+        let name = match args.text("name")? {
+            Some(name) => name,
+            None => settings.text("replication_user")?,
+        };
+        Ok(Box::new(Give {
+            name,
+            password: Secret::new(args.required("password")?),
+            container: settings.text("container")?,
+            superuser: settings.text("superuser")?,
+            passwords: settings.dialect()?.passwords,
+            mode: Mode::default(),
+        }))
+    }
+}
+
+impl Give {
+    fn ask(&self, code: &'static str, sql: &str) -> Step {
+        let script = Script::new(VERBS).then(NODE).then(code);
+        let script = script.var("container", &self.container).var("superuser", &self.superuser);
+        Step::Send(script.secret("sql", sql))
+    }
+
+    fn after_look(&self, reply: &Reply) -> Step {
+        let row = reply.field("role").unwrap_or_default();
+        let (able, stored) = row.trim().split_once('|').unwrap_or_default();
+        if able == "t" && scram::matches(stored, &self.name, &self.password) {
+            return self.done(false);
+        }
+        if self.mode.check {
+            return self.done(true);
+        }
+        let salt = reply.field("salt").unwrap_or_default();
+        let salt = base64::engine::general_purpose::STANDARD.decode(salt.trim());
+        let Some(salt) = salt.ok().filter(|salt| salt.len() == 16) else {
+            return Step::Done(Outcome::failed(
+                "the host gave no random numbers (head, /dev/urandom and base64 are needed)",
+            ));
+        };
+        let verifier = scram::verifier(self.passwords, &self.name, &self.password, &salt);
+        let verb = if row.trim().is_empty() { "create" } else { "alter" };
+        let role = identifier(&self.name);
+        let verifier = literal(&verifier);
+        self.ask(CHANGE, &format!("{verb} role {role} with login replication password {verifier}"))
+    }
+
+    fn done(&self, changed: bool) -> Step {
+        Step::Done(Outcome::changed_if(changed).with("role", self.name.clone()))
+    }
+}
+
+impl Action for Give {
+    fn begin(&mut self, mode: Mode) -> Step {
+        self.mode = mode;
+        let name = literal(&self.name);
+        self.ask(LOOK, &format!("select rolcanlogin and rolreplication, rolpassword from pg_authid where rolname = {name}"))
+    }
+
+    fn resume(&mut self, done: Done) -> Step {
+        let Done::Reply(reply) = done else { return unexpected() };
+        match trouble(&reply) {
+            Some(trouble) => Step::Done(trouble),
+            None if reply.fields.is_set("changed") => self.done(true),
+            None => self.after_look(&reply),
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Visible
+    }
+}

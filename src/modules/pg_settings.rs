@@ -1,0 +1,234 @@
+//! `pg_settings`: a file of settings of matron's own in the data directory, included by postgresql.conf, and taken into use.
+
+use std::time::Duration;
+
+use crate::modules::action::{VERBS, trouble, unexpected};
+use crate::modules::pg_node::{
+    FILES, NODE, Settings, container_arg, data_arg, major_arg, superuser_arg,
+};
+use crate::modules::{
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
+    TaskContext, arg,
+};
+use crate::outcome::{Diff, Outcome};
+use crate::postgres::config::{self, Place};
+use crate::shell::{Reply, Script};
+
+/// See the file's head.
+pub(super) struct PgSettings;
+
+/// The files that postgresql.conf includes, the last one wins.
+const INCLUDES: &str = "include_if_exists = 'matron.conf'\ninclude_if_exists = 'matron.sync.conf'\ninclude_if_exists = 'matron.standby.conf'\n";
+
+const NAMES: &[&str] = &["matron.conf", "matron.sync.conf"];
+
+static DOC: Doc = Doc {
+    name: "pg_settings",
+    summary: "Writes settings into a file of their own in the data directory, reloads when something changed, tells whether a restart is due.",
+    description: "In files and not on the server's command line, because pg_rewind and single-user recovery read only files. \
+The text comes from a template, or from `settings`. A server that does not run reads it when it starts.",
+    args: &[
+        arg(
+            "template",
+            ArgKind::Str,
+            "A template of settings; it may use `pg`, `pg_engine` and everything else.",
+        ),
+        arg(
+            "settings",
+            ArgKind::Dict,
+            "Settings and their values instead of a template; an empty mapping empties the file.",
+        ),
+        ArgDoc { default: "matron.conf", ..arg("name", ArgKind::Choice(NAMES), "The file.") },
+        container_arg(),
+        superuser_arg(),
+        data_arg(),
+        major_arg(),
+    ],
+    free_form: None,
+    open: false,
+    check_mode: CheckMode::Full,
+    reach: Reach::Visible,
+    returns: &[
+        ("restart_required", "Whether a setting waits for a restart."),
+        ("pending", "The settings that wait."),
+        ("reloaded", "Whether the server was told to read its files."),
+    ],
+    examples: "- name: Settings\n  pg_settings:\n    template: postgresql.conf.j2\n  register: pg_conf\n",
+};
+
+const READ: &str = r#"[ -s "$data/PG_VERSION" ] || give_up "there is no data directory at $data"
+[ -e "$data/$name" ] && reply own "$(cat "$data/$name"; echo x)"
+reply main "$(cat "$data/postgresql.conf"; echo x)"
+reply state "$(pg_state)"
+if [ "$(pg_state)" = running ]; then
+  pg_must "select floor(extract(epoch from pg_conf_load_time()))::bigint"
+  newest=$(stat -c %Y "$data/$name" "$data/postgresql.conf" 2>/dev/null | sort -n | tail -n 1)
+  [ "${newest:-0}" -ge "$pg_out" ] && reply stale 1
+  [ "${newest:-0}" -gt "$pg_out" ] && reply never_loaded 1
+  if [ -n "$pending_sql" ]; then pg_must "$pending_sql"; reply pending "$pg_out"; fi
+fi
+exit 0
+"#;
+
+const WRITE: &str = r#"[ -n "$own_set" ] && put "$data/$name" "$own"
+[ -n "$main_set" ] && put "$data/postgresql.conf" "$main"
+if [ "$(pg_state)" = running ]; then
+  pg_must "select pg_conf_load_time()"
+  before=$pg_out
+  # A mistake in the files would be logged and not told: let the server read them first, where it can.
+  if [ -n "$errors_sql" ]; then
+    pg_must "$errors_sql"
+    [ -z "$pg_out" ] || give_up "the server does not accept its settings: $pg_out"
+  fi
+  pg_must "select pg_reload_conf()"
+  tries=0
+  while [ "$tries" -lt 50 ]; do
+    pg_must "select pg_conf_load_time()"
+    [ "$pg_out" != "$before" ] && break
+    tries=$((tries + 1))
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  # The settings' own view follows the file a moment later in this session's next one.
+  if [ -n "$pending_sql" ]; then pg_must "$pending_sql"; reply pending "$pg_out"; else reply pending "$assume"; fi
+  reply reloaded 1
+fi
+reply done 1
+"#;
+
+const PENDING: &str = "select coalesce(string_agg(name, ', ' order by name), '') from pg_settings where pending_restart";
+/// `applied` is false for settings that a later line overrides and for those that need a restart, which are no mistakes.
+const ERRORS: &str = "select coalesce(string_agg(coalesce(name, sourcefile) || ': ' || error, ', '), '') from pg_file_settings \
+where error is not null and error <> 'setting could not be applied'";
+
+#[derive(Debug)]
+struct Write {
+    name: &'static str,
+    wanted: String,
+    container: String,
+    superuser: String,
+    data: String,
+    owner: String,
+    tells_pending: bool,
+    changed: bool,
+    diff: Vec<Diff>,
+    mode: Mode,
+}
+
+impl Module for PgSettings {
+    fn doc(&self) -> &'static Doc {
+        &DOC
+    }
+
+    fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
+        let name = args.choice("name", NAMES, "matron.conf")?;
+        let settings = Settings::new(args, cx)?;
+        let wanted = match (args.text("template")?, args.json("settings")?) {
+            (Some(template), None) => settings.template(&template, &[])?,
+            (None, Some(serde_json::Value::Object(map))) => {
+                let mut text = String::from("# Written by matron; changes are overwritten.\n");
+                for (name, value) in &map {
+                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    text.push_str(&format!("{name} = {}\n", config::quote(&value)));
+                }
+                text
+            }
+            _ => return Err(ArgError::new("one of the following is required: template, settings")),
+        };
+        Ok(Box::new(Write {
+            name,
+            wanted: format!("{}\n", wanted.trim_end()),
+            container: settings.text("container")?,
+            superuser: settings.text("superuser")?,
+            data: settings.text("data")?,
+            owner: settings.text("owner")?,
+            tells_pending: settings.dialect()?.pending_restart,
+            changed: false,
+            diff: Vec::new(),
+            mode: Mode::default(),
+        }))
+    }
+}
+
+impl Write {
+    fn script(&self, code: &'static str) -> Script {
+        Script::new(VERBS)
+            .then(NODE)
+            .then(FILES)
+            .then(code)
+            .var("container", &self.container)
+            .var("superuser", &self.superuser)
+            .var("data", &self.data)
+            .var("owner", &self.owner)
+            .var("name", self.name)
+            .var("pending_sql", if self.tells_pending { PENDING } else { "" })
+            .var("errors_sql", if self.tells_pending { ERRORS } else { "" })
+            .within(Duration::from_secs(60))
+    }
+
+    fn after_read(&mut self, reply: &Reply) -> Step {
+        // An `x` was put behind each text so that the shell keeps its last line end.
+        let whole = |key: &str| {
+            reply.field(key).map(|text| text.strip_suffix('x').unwrap_or(&text).to_owned())
+        };
+        let own = whole("own");
+        let main = whole("main").unwrap_or_default();
+        let new_main = config::with_block(&main, INCLUDES, Place::Bottom);
+        let own_set = own.as_deref() != Some(self.wanted.as_str());
+        let main_set = main != new_main;
+        self.changed = own_set || main_set || reply.fields.is_set("never_loaded");
+        for (differs, file, before, after) in [
+            (own_set, self.name, own.unwrap_or_default(), self.wanted.clone()),
+            (main_set, "postgresql.conf", main, new_main.clone()),
+        ] {
+            if differs {
+                let header = format!("{}/{file}", self.data);
+                let diff =
+                    Diff { before_header: header.clone(), after_header: header, before, after };
+                self.diff.push(diff);
+            }
+        }
+        if self.mode.check || !(self.changed || reply.fields.is_set("stale")) {
+            return self.done(&reply.field("pending").unwrap_or_default(), false);
+        }
+        let script = self
+            .script(WRITE)
+            .flag("own_set", own_set)
+            .flag("main_set", main_set)
+            .var("own", &self.wanted)
+            .var("main", new_main)
+            .var("assume", if self.changed { "whatever has changed" } else { "" });
+        Step::Send(script)
+    }
+
+    fn done(&mut self, pending: &str, reloaded: bool) -> Step {
+        let mut outcome = Outcome::changed_if(self.changed)
+            .with("restart_required", !pending.trim().is_empty())
+            .with("pending", pending.trim())
+            .with("reloaded", reloaded);
+        outcome.diff = std::mem::take(&mut self.diff);
+        Step::Done(outcome)
+    }
+}
+
+impl Action for Write {
+    fn begin(&mut self, mode: Mode) -> Step {
+        self.mode = mode;
+        Step::Send(self.script(READ))
+    }
+
+    fn resume(&mut self, done: Done) -> Step {
+        let Done::Reply(reply) = done else { return unexpected() };
+        if let Some(trouble) = trouble(&reply) {
+            return Step::Done(trouble);
+        }
+        if reply.fields.is_set("done") {
+            let pending = reply.field("pending").unwrap_or_default();
+            return self.done(&pending, reply.fields.is_set("reloaded"));
+        }
+        self.after_read(&reply)
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Visible
+    }
+}
