@@ -177,14 +177,16 @@ mod tests {
             {"name": "db1", "address": "10.0.0.1", "port": 5432, "slot": "matron_db1", "preferred": false},
             {"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false},
         ]);
-        Fake::default()
-            .variable("pg", Value::from_serialize(json!({"cluster": "ward", "nodes": nodes})))
+        Fake::default().variable(
+            "pg",
+            serde_json::from_value::<Value>(json!({"cluster": "ward", "nodes": nodes})).unwrap(),
+        )
     }
 
     fn asked(goal: &str, observations: Json) -> Outcome {
         let mut args = Args::of([
             ("goal", Value::from(goal)),
-            ("observations", Value::from_serialize(observations)),
+            ("observations", serde_json::from_value::<Value>(observations).unwrap()),
         ]);
         finish(&PgDecide, &mut args, &fake()).expect("parses")
     }
