@@ -5,5 +5,8 @@
 //! connection). Does not: which host and when, and what a script means (engine, modules).
 
 mod fleet;
+pub mod lock;
+pub mod transfer;
+pub mod tunnel;
 
 pub use self::fleet::{CONNECTING, Fleet, FleetOptions};
