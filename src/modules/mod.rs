@@ -12,11 +12,13 @@ mod apt;
 mod args;
 mod assert;
 mod attributes;
+mod blockinfile;
 mod command;
 mod command_words;
 mod container;
 mod copy;
 mod debug;
+mod edit;
 mod environment;
 mod fail;
 mod file;
@@ -26,6 +28,7 @@ mod host_paths;
 mod include_role;
 mod include_tasks;
 mod include_vars;
+mod lineinfile;
 mod meta;
 mod pause;
 mod pg_aside;
@@ -49,6 +52,8 @@ mod pg_verify_write;
 mod pg_wait;
 mod ping;
 mod place;
+mod python_regex;
+mod replace;
 mod service;
 mod set_fact;
 mod set_stats;
@@ -81,21 +86,22 @@ use crate::template::TemplateOptions;
 pub static ALL: &[&dyn Module] = &[
     &add_host::AddHost,
     &apt::Apt,
+    &apt::Package,
     &assert::Assert,
+    &blockinfile::BlockInFile,
     &command::Command,
     &container::Container,
     &copy::Copy,
     &debug::Debug,
     &fail::Fail,
     &file::File,
-    &setup::GatherFacts,
     &group::Group,
     &group_by::GroupBy,
     &include_role::IncludeRole,
     &include_tasks::IncludeTasks,
     &include_vars::IncludeVars,
+    &lineinfile::LineInFile,
     &meta::Meta,
-    &apt::Package,
     &pause::Pause,
     &pg_aside::PgAside,
     &pg_clone::PgClone,
@@ -116,7 +122,9 @@ pub static ALL: &[&dyn Module] = &[
     &pg_verify_write::PgVerifyWrite,
     &pg_wait::PgWait,
     &ping::Ping,
+    &replace::Replace,
     &service::Service,
+    &service::Systemd,
     &set_fact::SetFact,
     &set_stats::SetStats,
     &setup::GatherFacts,
@@ -124,7 +132,6 @@ pub static ALL: &[&dyn Module] = &[
     &shell::Shell,
     &stat::Stat,
     &template::Template,
-    &service::Systemd,
     &user::User,
     &wait_for_connection::WaitForConnection,
 ];
