@@ -160,7 +160,7 @@ fn read_files(
                 continue;
             }
         };
-        warnings.into_iter().for_each(|one| findings.push(one));
+        findings.0.extend(warnings);
         match node.as_map() {
             Some(entries) => layer.values.extend(Layer::written(entries, what).values),
             None if node.is_null() => {}

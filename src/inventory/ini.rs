@@ -93,7 +93,7 @@ impl Reader<'_> {
 
     fn section(&mut self, group: &str, kind: Option<&str>, start: usize, line: &str) {
         let span = self.span(start, line.len());
-        self.group = group.to_owned();
+        group.clone_into(&mut self.group);
         self.section = match kind {
             None => Section::Hosts,
             Some("vars") => Section::Vars,

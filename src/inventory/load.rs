@@ -37,8 +37,8 @@ impl Programs for NoPrograms {
 }
 
 /// Name endings that are no sources in a folder.
-const IGNORED: [&str; 11] =
-    [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg"];
+const IGNORED: [&str; 12] =
+    [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
 
 /// What loading has found to say.
 #[derive(Default)]
@@ -177,7 +177,6 @@ impl Inventory {
         for name in names {
             let ignored = name.starts_with('.')
                 || IGNORED.iter().any(|end| name.ends_with(end))
-                || name.ends_with(".retry")
                 || name == "group_vars"
                 || name == "host_vars";
             if ignored {
@@ -215,7 +214,7 @@ impl Inventory {
             Kind::Ini => ini::read(self, path, file, &text, &mut loading.findings),
             Kind::Yaml => match parse_with_warnings(loading.sources, file) {
                 Ok((documents, warnings)) => {
-                    warnings.into_iter().for_each(|one| loading.findings.push(one));
+                    loading.findings.0.extend(warnings);
                     self.read_tree(path, file, documents, loading);
                 }
                 Err(error) => loading.findings.push(error),

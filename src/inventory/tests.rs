@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::io;
 
 use proptest::prelude::*;
@@ -379,7 +380,7 @@ fn hosts_and_groups_added_later_belong_and_say_whether_anything_changed() {
 fn a_long_chain_of_groups_needs_no_stack() {
     let mut text = String::from("[g0]\nh\n");
     for n in 1..5000 {
-        text.push_str(&format!("[g{n}:children]\ng{}\n", n - 1));
+        writeln!(text, "[g{n}:children]\ng{}", n - 1).unwrap();
     }
     assert_eq!(chain(&ini(&text), "h", None), Vec::<String>::new());
 }

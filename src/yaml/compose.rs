@@ -408,9 +408,8 @@ impl<'t> Composer<'t> {
         let mut all: IndexMap<KeyIdentity, (Node, Node)> = IndexMap::new();
         for value in merged {
             let maps: Vec<&Node> = match &value.kind {
-                NodeKind::Map(_) => vec![value],
                 NodeKind::Seq(items) => items.iter().rev().collect(),
-                NodeKind::Scalar(_) => vec![value],
+                NodeKind::Map(_) | NodeKind::Scalar(_) => vec![value],
             };
             for map in maps {
                 let Some(entries) = map.as_map() else {
@@ -454,9 +453,8 @@ impl<'t> Composer<'t> {
             Err(Diagnostic::error(format!("'{text}' is not {kind}, as its tag says")).at(span, ""))
         };
         let value = match meaning {
-            Meaning::Vault | Meaning::Unsafe | Meaning::Str => ScalarValue::Str,
             Meaning::Resolve if style == Style::Plain => scalar_from_text(text),
-            Meaning::Resolve => ScalarValue::Str,
+            Meaning::Resolve | Meaning::Vault | Meaning::Unsafe | Meaning::Str => ScalarValue::Str,
             Meaning::Int => match int_from_text(text) {
                 Some(value) => ScalarValue::Int(value),
                 None => return wrong("an integer"),

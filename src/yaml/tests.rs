@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -99,7 +101,7 @@ fn aliases_copy_values_within_a_budget() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
     for n in 1..12 {
         let list = vec![format!("*a{}", n - 1); 9].join(", ");
-        bomb.push_str(&format!("a{n}: &a{n} [{list}]\n"));
+        writeln!(bomb, "a{n}: &a{n} [{list}]").unwrap();
     }
     assert!(json(&bomb).starts_with("error: aliases of this file expand to more than 200000"));
     assert!(json("a: &a [*a]").starts_with("error: the alias stands inside"));
