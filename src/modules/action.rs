@@ -112,6 +112,88 @@ impl Action for OneTrip {
     }
 }
 
+/// What follows the first trip of [`TwoTrips`].
+pub(super) enum Next {
+    /// Nothing more.
+    Done(Outcome),
+    /// A second script, and the reading of its reply.
+    Send(Script, Finish),
+}
+
+impl Next {
+    /// Sends a second script whose success gives `outcome`.
+    pub(super) fn send(script: Script, outcome: Outcome) -> Self {
+        Self::Send(script, Box::new(move |_| outcome))
+    }
+}
+
+type Decide = Box<dyn FnOnce(&Reply, Mode) -> Next + Send>;
+
+/// An action that looks first, decides here, and acts in a second trip only when it must.
+pub(super) struct TwoTrips {
+    look: Option<Script>,
+    decide: Option<Decide>,
+    finish: Option<Finish>,
+    reach: Reach,
+    mode: Mode,
+}
+
+impl TwoTrips {
+    /// Makes one of a script that looks and a decision.
+    pub(super) fn new(
+        reach: Reach,
+        look: Script,
+        decide: impl FnOnce(&Reply, Mode) -> Next + Send + 'static,
+    ) -> Self {
+        let (look, decide) = (Some(look), Some(Box::new(decide) as Decide));
+        Self { look, decide, finish: None, reach, mode: Mode::default() }
+    }
+}
+
+impl Action for TwoTrips {
+    fn begin(&mut self, mode: Mode) -> Step {
+        self.mode = mode;
+        self.look.take().map_or_else(unexpected, Step::Send)
+    }
+
+    fn resume(&mut self, done: Done) -> Step {
+        let Done::Reply(reply) = done else { return unexpected() };
+        if let Some(outcome) = trouble(&reply) {
+            return Step::Done(outcome);
+        }
+        if let Some(finish) = self.finish.take() {
+            return Step::Done(finish(&reply));
+        }
+        let Some(decide) = self.decide.take() else { return unexpected() };
+        match decide(&reply, self.mode) {
+            Next::Done(outcome) => Step::Done(outcome),
+            Next::Send(script, finish) => {
+                self.finish = Some(finish);
+                Step::Send(script)
+            }
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        self.reach
+    }
+}
+
+/// A script that puts text into a file as a whole: `path`, `text`, and `mode` for a file that is new. Owner and mode of
+/// a file that is there stay; a link is followed.
+pub(super) const WRITE: &str = r#"real=$(readlink -f -- "$path") || real=$path
+folder=$(dirname -- "$real")
+[ -d "$folder" ] || mkdir -p -- "$folder" || give_up "cannot make the folder $folder"
+temp=$(mktemp "$folder/.matron.XXXXXX") || give_up "cannot write in the folder $folder"
+if [ -e "$real" ]; then
+  chmod "$(stat -c %a -- "$real")" "$temp"; chown "$(stat -c %u:%g -- "$real")" "$temp"
+else
+  chmod "${mode:-0644}" "$temp"
+fi
+printf '%s' "$text" >"$temp" && sync "$temp" 2>/dev/null || [ -s "$temp" ] || [ -z "$text" ] || { rm -f "$temp"; give_up "cannot write $real"; }
+mv -f -- "$temp" "$real" || { rm -f "$temp"; give_up "cannot put $real in place"; }
+"#;
+
 /// The step when the engine answered something that was not asked: a bug, told as a failure of the task.
 pub(super) fn unexpected() -> Step {
     Step::Done(Outcome::failed(

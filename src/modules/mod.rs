@@ -22,14 +22,17 @@ mod edit;
 mod environment;
 mod fail;
 mod file;
+mod getent;
 mod group;
 mod group_by;
 mod host_paths;
+mod hostname;
 mod include_role;
 mod include_tasks;
 mod include_vars;
 mod lineinfile;
 mod meta;
+mod package_facts;
 mod pause;
 mod pg_aside;
 mod pg_clone;
@@ -55,17 +58,20 @@ mod place;
 mod python_regex;
 mod replace;
 mod service;
+mod service_facts;
 mod set_fact;
 mod set_stats;
 mod setup;
 mod shell;
 mod stat;
+mod sysctl;
 mod template;
 #[cfg(test)]
 mod test_context;
 mod tree;
 mod user;
 mod verdict;
+mod wait_for;
 mod wait_for_connection;
 
 use std::path::{Path, PathBuf};
@@ -95,13 +101,18 @@ pub static ALL: &[&dyn Module] = &[
     &debug::Debug,
     &fail::Fail,
     &file::File,
+    &setup::GatherFacts,
+    &getent::Getent,
     &group::Group,
     &group_by::GroupBy,
+    &hostname::Hostname,
     &include_role::IncludeRole,
     &include_tasks::IncludeTasks,
     &include_vars::IncludeVars,
     &lineinfile::LineInFile,
     &meta::Meta,
+    &apt::Package,
+    &package_facts::PackageFacts,
     &pause::Pause,
     &pg_aside::PgAside,
     &pg_clone::PgClone,
@@ -125,14 +136,17 @@ pub static ALL: &[&dyn Module] = &[
     &replace::Replace,
     &service::Service,
     &service::Systemd,
+    &service_facts::ServiceFacts,
     &set_fact::SetFact,
     &set_stats::SetStats,
-    &setup::GatherFacts,
     &setup::Setup,
     &shell::Shell,
     &stat::Stat,
+    &sysctl::Sysctl,
+    &service::Systemd,
     &template::Template,
     &user::User,
+    &wait_for::WaitFor,
     &wait_for_connection::WaitForConnection,
 ];
 
@@ -411,4 +425,34 @@ pub enum ArgKind {
 /// A [`Doc`] argument with the usual blanks, for `const` tables: `ArgDoc { required: true, ..arg("path", ArgKind::Path, "…") }`.
 pub const fn arg(name: &'static str, kind: ArgKind, help: &'static str) -> ArgDoc {
     ArgDoc { name, kind, required: false, default: "", aliases: &[], help }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_module_is_listed_once_in_name_order() {
+        let names: Vec<&str> = ALL.iter().map(|module| module.doc().name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+
+    #[test]
+    fn argument_names_and_aliases_of_a_module_differ() {
+        for module in ALL {
+            let doc = module.doc();
+            let mut names: Vec<&str> = doc
+                .args
+                .iter()
+                .flat_map(|arg| std::iter::once(arg.name).chain(arg.aliases.iter().copied()))
+                .collect();
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{}", doc.name);
+        }
+    }
 }
