@@ -107,3 +107,134 @@ fn undefined_is_strict_but_passes_through_guards() {
 fn filters_tests_and_lookups_answer_as_ansible_does() {
     check(include_str!("cases/library.txt"));
 }
+
+#[test]
+fn conditions_must_be_boolean() {
+    let (templar, scope) = world(VARIABLES);
+    let mut wrong = Vec::new();
+    for line in include_str!("cases/conditions.txt").lines() {
+        let (text, expected) = line.split_once(" ==> ").expect("a case has an arrow");
+        let got = match templar.condition_text(text, None, &scope) {
+            Ok(verdict) => verdict.to_string(),
+            Err(error) => format!("! {error}"),
+        };
+        if got != expected {
+            wrong.push(format!("{text}\n   wanted {expected}\n   got    {got}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn errors_point_into_the_value() {
+    let sources = Sources::default();
+    let text = "msg: 'hello {{ n + nope }}'\n";
+    let file = sources.add("play.yml", text);
+    let node = crate::yaml::parse_one(&sources, file).expect("YAML");
+    let templar = Templar::new(sources, Arc::new(MemoryFiles::default()), Arc::new(Quiet));
+    let scope = Value::from_pairs([("n", 1)]);
+    let message = node.get("msg").expect("msg");
+    let error = templar.resolve(message, &scope).expect_err("nope is undefined");
+    let span = error.span.expect("a place");
+    let part = text.get(span.start as usize..span.end as usize);
+    assert_eq!((error.message.as_str(), part), ("'nope' is undefined", Some("n + nope")));
+}
+
+#[test]
+fn check_names_an_unknown_filter_without_evaluating() {
+    let (templar, _) = world("{}");
+    let found =
+        templar.check("{{ secret | no_such }} {{ x is nothing }}", None).map_err(|e| e.message);
+    assert_eq!(found, Err("Syntax error in template: No filter named 'no_such'.".to_owned()));
+    assert_eq!(
+        templar.check_expression("x is version('1', '>') and y | ansible.builtin.bool", None),
+        Ok(())
+    );
+}
+
+fn rendered(text: &str, files: &[(&str, &str)]) -> String {
+    let (templar, scope) = world(VARIABLES);
+    let templar =
+        Templar::new(templar.sources().clone(), Arc::new(MemoryFiles::of(files)), Arc::new(Quiet));
+    let options = super::TemplateOptions::default();
+    let search = [PathBuf::from("/role/templates")];
+    match templar.file(text, Path::new("/play/a.j2"), &options, &scope, &search) {
+        Ok(text) => text,
+        Err(error) => format!("! {error}"),
+    }
+}
+
+#[test]
+fn template_files_trim_blocks_and_keep_their_last_line_end() {
+    let text = "a\n{% for i in l %}\n- {{ i }}\n{% endfor %}\n{{ 'x\\ty' }}\n";
+    assert_eq!(rendered(text, &[]), "a\n- 3\n- 1\n- 2\nx\ty\n");
+}
+
+#[test]
+fn header_line_overrides_options() {
+    let text = "#jinja2: trim_blocks:False, variable_start_string:'[%', variable_end_string:'%]'\n[% n %] {{ n }}{% if true %}\ny{% endif %}\n";
+    assert_eq!(rendered(text, &[]), "5 {{ n }}\ny\n");
+}
+
+#[test]
+fn includes_and_imports_come_from_the_search_path() {
+    let files = [
+        ("/role/templates/b.j2", "B{{ n }}\n"),
+        ("/play/m.j2", "{% macro m(x) %}<{{ x }}>{% endmacro %}"),
+    ];
+    let text = "{% include 'b.j2' %}\n{% from 'm.j2' import m %}{{ m(1) }}\n";
+    assert_eq!(rendered(text, &files), "B5\n<1>\n");
+}
+
+#[test]
+fn missing_include_names_the_paths_searched() {
+    let text = "{% include 'c.j2' %}";
+    let wanted = "! template 'c.j2' was not found; searched: /role/templates/c.j2, /play/c.j2";
+    assert_eq!(rendered(text, &[]), wanted);
+}
+
+#[test]
+fn undefined_in_a_template_file_is_named_with_its_line() {
+    assert_eq!(
+        rendered("a\n{{ d.q }}\n", &[]),
+        "! object of type 'dict' has no attribute 'q' (/play/a.j2:2)"
+    );
+}
+
+#[test]
+fn data_is_never_templated_again() {
+    let (templar, _) = world("{}");
+    let mut layers = Layers::default();
+    let values = [("out".to_owned(), Value::from("{{ 1 + 1 }}"))];
+    layers.push(Rank::SetFacts, Arc::new(Layer::data(values, "register")));
+    let scope = scope(Arc::new(layers), &templar);
+    let got = templar.text("{{ out }}", None, &scope).map(|value| value.to_string());
+    assert_eq!(got, Ok("{{ 1 + 1 }}".to_owned()));
+}
+
+#[test]
+fn a_no_break_space_inside_braces_is_a_space() {
+    assert_eq!(answer("{{\u{a0}n\u{a0}}}"), "5");
+}
+
+#[test]
+fn templating_costs_microseconds() {
+    let (templar, scope) = world(VARIABLES);
+    let time = |text: &str| {
+        let started = std::time::Instant::now();
+        for _ in 0..1_000 {
+            templar.text(text, None, &scope).expect("has a value");
+        }
+        started.elapsed() / 1_000
+    };
+    for text in [
+        "{{ n }}",
+        "x{{ d.y }}y",
+        "{{ nope.a | default('x') }}",
+        "{% for i in l %}{{ i }}{% endfor %}",
+    ] {
+        let took = time(text);
+        println!("{took:?} {text}");
+        assert!(took < std::time::Duration::from_millis(1), "{text} took {took:?}");
+    }
+}
