@@ -15,7 +15,7 @@ use super::values::defined;
 pub(super) fn add(shelf: &mut Shelf) {
     kinds(shelf);
     results(shelf);
-    texts(shelf);
+    for_text(shelf);
     lists(shelf);
     files(shelf);
     for name in ["version", "version_compare"] {
@@ -31,8 +31,10 @@ pub(super) fn add(shelf: &mut Shelf) {
 
 /// Makes a test's error in Ansible's words.
 fn failed(test: &str, message: impl std::fmt::Display) -> Error {
-    let text = format!("The test plugin 'ansible.builtin.{test}' failed: {message}");
-    Error::new(ErrorKind::InvalidOperation, text)
+    Error::new(
+        ErrorKind::InvalidOperation,
+        format!("The test plugin 'ansible.builtin.{test}' failed: {message}"),
+    )
 }
 
 /// Tests for types. Python's `bool` is a number too.
@@ -116,7 +118,7 @@ fn changed(value: &Value) -> Result<bool, Error> {
 }
 
 /// Tests for text.
-fn texts(shelf: &mut Shelf) {
+fn for_text(shelf: &mut Shelf) {
     let matches = |how: &'static str| {
         move |value: &Value,
               regex: Option<&str>,
@@ -203,9 +205,7 @@ fn lists(shelf: &mut Shelf) {
 
 /// Tests for files on the controller.
 fn files(shelf: &mut Shelf) {
-    shelf
-        .test("abs", |path: &Value| -> Result<bool, Error> { Ok(as_text(path)?.starts_with('/')) });
-    for name in ["is_abs"] {
+    for name in ["abs", "is_abs"] {
         shelf.test(name, |path: &Value| -> Result<bool, Error> {
             Ok(as_text(path)?.starts_with('/'))
         });
@@ -325,7 +325,7 @@ fn parts(text: &str) -> Vec<Part> {
         match kind {
             0 => {}
             1 => {
-                parts.push(word.parse().map_or_else(|_| Part::Word(word.to_owned()), Part::Number))
+                parts.push(word.parse().map_or_else(|_| Part::Word(word.to_owned()), Part::Number));
             }
             _ => parts.push(Part::Word(word.to_owned())),
         }

@@ -120,7 +120,7 @@ impl Call<'_> {
             "subelements" => self.subelements(),
             "indexed_items" => self.indexed_items(),
             "sequence" => self.sequence(),
-            "random_choice" => self.random_choice(),
+            "random_choice" => Ok(self.random_choice()),
             "inventory_hostnames" => self.inventory_hostnames(),
             "env" => self.env(),
             "file" => self.file(),

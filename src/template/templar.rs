@@ -26,8 +26,11 @@ struct Inner {
     sources: Sources,
     files: Arc<dyn Files>,
     outside: Arc<dyn Outside>,
-    compiled: RwLock<HashMap<(bool, Arc<str>), Arc<Compiled>>>,
+    compiled: RwLock<HashMap<Text, Arc<Compiled>>>,
 }
+
+/// Whether it is a bare expression, and the text.
+type Text = (bool, Arc<str>);
 
 /// More compiled texts than this are thrown away together: a long run with generated texts must not grow for ever.
 const KEPT: usize = 20_000;

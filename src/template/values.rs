@@ -216,14 +216,14 @@ impl Object for List {
                 list.insert(position(first, length).unwrap_or(length).min(length), item);
             }
             "pop" => {
-                let mut list = lock(&self.0);
-                let length = list.len();
+                let mut items = lock(&self.0);
+                let length = items.len();
                 let last = length.checked_sub(1);
                 let at = if first.is_some() { position(first, length) } else { last };
                 let at = at.filter(|at| *at < length).ok_or_else(|| {
                     Error::new(ErrorKind::InvalidOperation, "pop index out of range")
                 })?;
-                return Ok(list.remove(at));
+                return Ok(items.remove(at));
             }
             "remove" => {
                 let item = first.ok_or_else(|| wrong(method))?;

@@ -161,9 +161,12 @@ fn sum(
     for item in list {
         total = match (total.as_i64(), item.as_i64()) {
             (Some(a), Some(b)) if total.is_integer() && item.is_integer() => Value::from(a + b),
-            _ => match (f64::try_from(total.clone()), f64::try_from(defined(&item)?.clone())) {
-                (Ok(a), Ok(b)) => Value::from(a + b),
-                _ => {
+            _ => {
+                let numbers =
+                    (f64::try_from(total.clone()), f64::try_from(defined(&item)?.clone()));
+                if let (Ok(a), Ok(b)) = numbers {
+                    Value::from(a + b)
+                } else {
                     let text = format!(
                         "unsupported operand type(s) for +: '{}' and '{}'",
                         type_name(&total),
@@ -171,7 +174,7 @@ fn sum(
                     );
                     return Err(failed("sum", text));
                 }
-            },
+            }
         };
     }
     let _ = state;

@@ -5,6 +5,7 @@ mod data;
 mod lists;
 mod numbers;
 mod paths;
+mod patterns;
 mod text;
 
 use minijinja::value::ValueKind;
@@ -13,7 +14,8 @@ use minijinja::{Error, ErrorKind, Value};
 use super::library::Shelf;
 use super::values::{defined, type_name};
 pub(super) use lists::{crossed, sub_pairs};
-pub(super) use text::{pattern, split_text};
+pub(super) use patterns::pattern;
+pub(super) use text::split_text;
 
 /// Adds all filters.
 pub(super) fn add(shelf: &mut Shelf) {
@@ -22,6 +24,7 @@ pub(super) fn add(shelf: &mut Shelf) {
     lists::add(shelf);
     numbers::add(shelf);
     paths::add(shelf);
+    patterns::add(shelf);
     text::add(shelf);
 }
 

@@ -84,13 +84,13 @@ fn expandvars(state: &State<'_, '_>, path: &str) -> Result<String, Error> {
     while let Some(at) = rest.find('$') {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, length) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
-            Some((name, _)) => (name, name.len() + 2),
-            None => {
-                let end = after.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
-                let end = end.unwrap_or(after.len());
-                (&after[..end], end)
-            }
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let (name, length) = if let Some((name, _)) = braced {
+            (name, name.len() + 2)
+        } else {
+            let end = after.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+            let end = end.unwrap_or(after.len());
+            (&after[..end], end)
         };
         match root.templar.outside().env(name) {
             Some(value) if !name.is_empty() => out.push_str(&value),

@@ -61,9 +61,9 @@ impl Call<'_> {
             let mut out = Vec::new();
             for cell in row {
                 if cell.kind() == ValueKind::Seq {
-                    out.extend(items(&cell)?)
+                    out.extend(items(&cell)?);
                 } else {
-                    out.push(cell)
+                    out.push(cell);
                 }
             }
             Ok(Value::from(out))
@@ -90,15 +90,15 @@ impl Call<'_> {
         Ok(self.one_flat()?.into_iter().enumerate().map(row).collect())
     }
 
-    pub(super) fn random_choice(&self) -> Result<Vec<Value>, Error> {
+    pub(super) fn random_choice(&self) -> Vec<Value> {
         let length = u64::try_from(self.terms.len()).unwrap_or(u64::MAX);
         if length == 0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         let mut bytes = [0; 8];
         self.root.templar.outside().random(&mut bytes);
         let at = usize::try_from(u64::from_le_bytes(bytes) % length).unwrap_or(0);
-        Ok(self.terms.get(at).cloned().into_iter().collect())
+        self.terms.get(at).cloned().into_iter().collect()
     }
 
     pub(super) fn inventory_hostnames(&self) -> Result<Vec<Value>, Error> {

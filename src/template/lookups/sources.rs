@@ -174,13 +174,12 @@ impl Call<'_> {
         let mut seeded = seed.map(super::super::twister::Twister::of_text);
         let mut text = String::new();
         for _ in 0..length {
-            let at = match &mut seeded {
-                Some(twister) => twister.below(count),
-                None => {
-                    let mut bytes = [0; 8];
-                    self.root.templar.outside().random(&mut bytes);
-                    u64::from_le_bytes(bytes) % count
-                }
+            let at = if let Some(twister) = &mut seeded {
+                twister.below(count)
+            } else {
+                let mut bytes = [0; 8];
+                self.root.templar.outside().random(&mut bytes);
+                u64::from_le_bytes(bytes) % count
             };
             text.extend(usize::try_from(at).ok().and_then(|at| alphabet.get(at)));
         }
