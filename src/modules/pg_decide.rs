@@ -12,6 +12,7 @@ use crate::modules::{
 use crate::outcome::Outcome;
 use crate::postgres::decide::{Act, Goal, Loss, Plan, decide};
 use crate::postgres::lsn::bytes_for_people;
+use crate::postgres::observation::Role;
 use crate::postgres::view::{Answer, Node, View};
 
 /// See the file's head.
@@ -50,6 +51,12 @@ each by its own word in `accept`.",
         ("steps", "All steps in order: node, act, about."),
         ("standbys", "The nodes that shall follow the primary."),
         ("loss", "What may be lost, in words."),
+        ("unseen", "Nodes that could not be asked."),
+        (
+            "synchronous_names",
+            "The value of synchronous_standby_names by which a commit waits for one of the standbys.",
+        ),
+        ("report", "The cluster in lines for people: verdict, nodes, findings."),
         ("verdict", "The state of the cluster as it was seen."),
         ("facts", "What the decision rests on."),
         ("accepted", "What was accepted by name and mattered."),
@@ -73,7 +80,18 @@ impl Module for PgDecide {
         };
         let view = view(args, cx)?;
         Ok(Finished::boxed(match decide(&view, &goal, &accept) {
-            Ok(plan) => told(&view, &plan),
+            Ok(plan) => {
+                let outcome = told(&view, &plan);
+                let settings = Settings::new(args, cx)?;
+                match (settings.dialect(), &outcome.data["standbys"]) {
+                    (Ok(dialect), Json::Array(names)) => {
+                        let names: Vec<String> =
+                            names.iter().filter_map(Json::as_str).map(str::to_owned).collect();
+                        outcome.with("synchronous_names", dialect.synchronous_names(&names))
+                    }
+                    _ => outcome,
+                }
+            }
             Err(refusal) => Outcome::failed(refusal.to_string())
                 .with("refusal", serde_json::to_value(&*refusal).unwrap_or_default()),
         }))
@@ -159,10 +177,62 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("slots", json!(slots))
         .with("paid", json!(paid))
         .with("loss", loss)
+        .with(
+            "unseen",
+            json!(view.unknown().map(|(node, _)| node.name.as_str()).collect::<Vec<_>>()),
+        )
+        .with("report", json!(report(view)))
         .with("size", json!(size))
         .with("verdict", view.verdict().word())
         .with("facts", json!(plan.facts))
         .with("accepted", json!(plan.accepted))
+}
+
+/// Returns the cluster in lines: verdict, a line a node, a line a finding.
+fn report(view: &View) -> Vec<String> {
+    let mut lines = vec![format!("{}: {}", view.cluster, view.verdict().word())];
+    for node in &view.nodes {
+        let place = format!("{} ({}:{})", node.name, node.address, node.port);
+        let Some(seen) = node.seen() else {
+            lines.push(format!("{place}: unknown"));
+            continue;
+        };
+        let mut line = format!("{place}: {}", seen.role.word());
+        if let Some(timeline) = seen.timeline {
+            line.push_str(&format!(", timeline {timeline}"));
+        }
+        if let Some(lsn) = seen.lsn {
+            line.push_str(&format!(", WAL {lsn}"));
+        }
+        match seen.role {
+            Role::Primary => {
+                for follower in &seen.followers {
+                    let (name, state) = (&follower.name, &follower.state);
+                    line.push_str(&format!(", {name} {state} {}", follower.sync_state));
+                }
+            }
+            Role::Standby if seen.upstream.is_streaming() => {
+                let host = seen.upstream.host.as_deref().unwrap_or("its primary");
+                line.push_str(&format!(", streaming from {host}"));
+                if let Some(lag) = view.lag(seen) {
+                    line.push_str(&format!(", {} behind", bytes_for_people(lag)));
+                }
+            }
+            Role::Standby
+            | Role::Starting
+            | Role::Stopped
+            | Role::HalfCloned
+            | Role::Empty
+            | Role::Foreign => {}
+        }
+        if let Some(fenced) = &seen.fenced {
+            line.push_str(&format!(", fenced ({fenced})"));
+        }
+        lines.push(line);
+    }
+    let findings = view.findings();
+    lines.extend(findings.iter().map(|(node, finding)| format!("! {node} {finding}")));
+    lines
 }
 
 #[cfg(test)]

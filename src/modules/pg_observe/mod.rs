@@ -185,9 +185,11 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
     let text = |key: &str| {
         reply.field(key).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
     };
-    let timeline = control.as_ref().map(|control| control.timeline);
     let history_of =
         reply.field("history_name").and_then(|name| u32::from_str_radix(&name, 16).ok());
+    // A promotion writes its history file before its first checkpoint. A standby may hold one of a timeline it is not on.
+    let promoted = history_of.map(TimelineId).filter(|_| !fields.is_set("standby_file"));
+    let timeline = control.as_ref().and_then(|control| Some(control.timeline).max(promoted));
     let mut upstream = Upstream::default();
     for line in fields.all("conninfo").filter(|line| !line.trim().is_empty()) {
         point_at(&mut upstream, &unquoted(&line));
