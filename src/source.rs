@@ -96,6 +96,11 @@ impl Sources {
         files.get(id.0 as usize).cloned()
     }
 
+    /// Returns every text loaded so far, in order.
+    pub fn all(&self) -> Vec<Arc<SourceFile>> {
+        self.files.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
     /// Returns where a span starts.
     pub fn locate(&self, span: Span) -> Option<Location> {
         let file = self.get(span.file)?;

@@ -1,18 +1,44 @@
 //! The engine: who does what, when.
 //!
-//! Lives here: `compile.rs` (checks a playbook against modules before any socket opens), `strategy.rs` (linear, free,
-//! host_pinned), `host_run.rs` (one host's walk through blocks, rescue, always, handlers), `task.rs` (one task on one host:
-//! when, loop, until, register ...), `drive.rs` (runs an action's steps over a connection), `conductor.rs` (plays,
-//! batches, recap). Does not: words for people, reading argv or environment.
+//! Lives here: `check.rs` (holds a playbook against the modules before any socket opens), `compile.rs` (flattens a play),
+//! `host_run.rs` (one host's walk through blocks, rescue, always, handlers), `strategy.rs` (linear, free, host_pinned),
+//! `task.rs` and `attempt.rs` (one task on one host: loop, when, until, register ...), `include.rs`, `handlers.rs`,
+//! `settle.rs` (what a finished task does to the run), `connection.rs` (variables to an address), `drive.rs` (an action's
+//! steps over a connection), `scene.rs` (what tasks share), `magic.rs`, `facts.rs`, `conductor.rs` (plays, batches, recap),
+//! `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
+
+mod arguments;
+mod attempt;
+mod catalog;
+mod compile;
+mod conductor;
+mod connection;
+mod drive;
+mod facts;
+mod files;
+mod handlers;
+mod host_run;
+mod include;
+mod magic;
+mod result;
+mod scene;
+mod settle;
+mod strategy;
+mod task;
+mod view;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use catalog::{Early, catalog};
 use tokio_util::sync::CancellationToken;
 
-use crate::event::EventSink;
+use crate::event::{EventSink, Tally};
+use crate::inventory::Inventory;
+use crate::names::HostName;
+use crate::playbook::Playbook;
 use crate::secret::{Redactor, Secret};
-use crate::source::{Files, Sources};
+use crate::source::{Diagnostic, Files, Sources};
 use crate::template::Outside;
 use crate::transport::HostKeys;
 use crate::vars::Layer;
@@ -113,4 +139,23 @@ pub struct Person {
 pub trait Ask: Send + Sync {
     /// Asks; `None` when nobody can be asked, or time is up.
     async fn ask(&self, question: &crate::modules::Question) -> Option<String>;
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunResult {
+    /// The exit code `ansible-playbook` would give: 0, 1 (the run could not go on), 2 (a host failed), 4 (a host could not
+    /// be reached), 99 (cancelled).
+    pub exit: u8,
+    /// Counts per host, in inventory order.
+    pub recap: Vec<(HostName, Tally)>,
+    /// Why the run could not go on.
+    pub failure: Option<Diagnostic>,
+}
+
+/// Runs playbooks, one after another, on an inventory. [`check()`] should have passed before.
+///
+/// Returns when every host is done, or soon after `world.cancel` is set: acts under way are ended first.
+pub async fn run(world: &World, inventory: Inventory, playbooks: Vec<Playbook>) -> RunResult {
+    conductor::run(world, inventory, playbooks).await
 }
