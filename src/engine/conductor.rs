@@ -93,13 +93,11 @@ pub(super) async fn run(world: &World, inventory: Inventory, playbooks: Vec<Play
 fn fleet_options(world: &World) -> FleetOptions {
     let person = &world.person;
     FleetOptions {
-        person: crate::transport::ssh::Person {
-            user: person.user.clone(),
-            home: person.home.clone(),
-            agent: person.agent.clone(),
-            folder: person.folder.clone(),
-            hostname: person.hostname.clone(),
-        },
+        person: crate::transport::ssh::Person::new(
+            person.user.clone(),
+            person.home.clone(),
+            person.agent.clone(),
+        ),
         redactor: world.redactor.clone(),
         connecting: crate::remote::CONNECTING,
     }

@@ -1,0 +1,371 @@
+//! Playbooks run on this machine, held against what ansible-core 2.19 said to the same playbooks
+//! (`tests/cases/engine/NAME.expected`, written by `tests/cases/capture.sh`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use matron::engine::{self, Early, Options, Person, World};
+use matron::event::{Event, EventSink, Tally};
+use matron::inventory::Inventory;
+use matron::names::HostName;
+use matron::outcome::Status;
+use matron::playbook::Loader;
+use matron::secret::Redactor;
+use matron::source::{Files, Sources};
+use matron::template::Outside;
+use matron::vars::Layer;
+use serde_json::{Map, Value as Json};
+
+#[derive(Debug)]
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        path.is_file()
+    }
+
+    fn is_dir(&self, path: &Path) -> bool {
+        path.is_dir()
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names: Vec<String> = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_, _>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn is_executable(&self, _path: &Path) -> bool {
+        false
+    }
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl Outside for Nothing {
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn pipe(&self, _command: &str, _folder: &Path) -> Result<String, String> {
+        Err("nothing is run in tests".to_owned())
+    }
+
+    fn keep(&self, _path: &Path, _text: &str) -> Result<(), String> {
+        Err("nothing is written in tests".to_owned())
+    }
+
+    fn glob(&self, _pattern: &str) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    fn now(&self) -> (i64, u32, i32) {
+        (0, 0, 0)
+    }
+
+    fn random(&self, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+struct Nobody;
+
+#[async_trait::async_trait]
+impl engine::Ask for Nobody {
+    async fn ask(&self, _question: &matron::modules::Question) -> Option<String> {
+        None
+    }
+}
+
+#[derive(Default)]
+struct Log(Mutex<Vec<Event>>);
+
+impl EventSink for Log {
+    fn take(&self, event: &Event) {
+        self.0.lock().expect("no panic while logging").push(event.clone());
+    }
+}
+
+/// A run and what came of it.
+struct Ran {
+    events: Vec<Event>,
+    exit: u8,
+}
+
+fn world(options: Options, log: Arc<Log>, extra: Layer) -> World {
+    World {
+        options,
+        sources: Sources::default(),
+        files: Arc::new(Disk),
+        outside: Arc::new(Nothing),
+        extra: Arc::new(extra),
+        roles_path: Vec::new(),
+        events: log,
+        redactor: Redactor::default(),
+        cancel: tokio_util::sync::CancellationToken::new(),
+        asker: Arc::new(Nobody),
+        person: Person {
+            user: "root".to_owned(),
+            home: PathBuf::from("/root"),
+            agent: None,
+            folder: PathBuf::from("."),
+            hostname: "here".to_owned(),
+        },
+    }
+}
+
+/// Reads the words of a case's first line as flags.
+fn flags(text: &str) -> (Options, Layer) {
+    let mut options = Options { forks: 5, ..Options::default() };
+    let mut extra: Vec<(String, minijinja::Value)> = Vec::new();
+    let line = text.lines().next().and_then(|line| line.strip_prefix("# args: ")).unwrap_or("");
+    let mut words = line.split(' ').filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        let mut value = || words.next().expect("a flag has a value").to_owned();
+        match word {
+            "--tags" => options.tags.push(value()),
+            "--skip-tags" => options.skip_tags.push(value()),
+            "--limit" => options.limit = Some(value()),
+            "--check" => options.check = true,
+            "--diff" => options.diff = true,
+            "--force-handlers" => options.force_handlers = true,
+            "--start-at-task" => {
+                let rest: Vec<&str> = words.by_ref().collect();
+                options.start_at_task = Some(rest.join(" ").trim_matches('"').to_owned());
+                if let Some(task) = &mut options.start_at_task
+                    && let Some((_, quoted)) = line.split_once('"')
+                {
+                    *task = quoted.trim_end_matches('"').to_owned();
+                }
+            }
+            "-e" => {
+                let pair = value();
+                let (name, text) = pair.split_once('=').expect("-e name=value");
+                extra.push((name.to_owned(), minijinja::Value::from(text)));
+            }
+            other => panic!("the tests do not know the flag {other}"),
+        }
+    }
+    (options, Layer::data(extra, "-e"))
+}
+
+async fn play(path: &Path) -> Ran {
+    let text = std::fs::read_to_string(path).expect("case can be read");
+    let (options, extra) = flags(&text);
+    let log = Arc::new(Log::default());
+    let world = world(options, log.clone(), extra);
+    let folder = path.parent().expect("case has a folder");
+    let hosts = folder.join("hosts").display().to_string();
+    let (mut inventory, _) =
+        Inventory::load(&[hosts], &*world.files, &world.sources).expect("inventory loads");
+    inventory.load_group_vars(folder, &*world.files, &world.sources).expect("group_vars load");
+    let loader = Loader::new(
+        world.sources.clone(),
+        world.files.clone(),
+        engine::catalog(),
+        world.roles_path.clone(),
+    );
+    let (playbook, _) = loader
+        .playbook(path, &Early::new(&world))
+        .unwrap_or_else(|errors| panic!("{} does not load: {errors}", path.display()));
+    let result = engine::run(&world, inventory, vec![playbook]).await;
+    let events = log.0.lock().expect("no panic while logging").clone();
+    Ran { events, exit: result.exit }
+}
+
+fn who(host: &HostName, delegated: Option<&HostName>) -> String {
+    delegated.map_or_else(|| format!("[{host}]"), |to| format!("[{host} -> {to}]"))
+}
+
+fn sorted(value: &Json) -> String {
+    match value {
+        Json::Object(map) => {
+            let map: BTreeMap<&String, &Json> = map.iter().collect();
+            let parts: Vec<String> = map
+                .into_iter()
+                .map(|(key, value)| format!("{}: {}", Json::from(key.as_str()), sorted(value)))
+                .collect();
+            format!("{{{}}}", parts.join(", "))
+        }
+        Json::Array(items) => {
+            format!("[{}]", items.iter().map(sorted).collect::<Vec<_>>().join(", "))
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => value.to_string(),
+    }
+}
+
+fn tail(status: Status, result: &Map<String, Json>) -> String {
+    if matches!(status, Status::Failed | Status::Unreachable) {
+        let text = result.get("msg").or(result.get("reason")).cloned().unwrap_or(Json::from(""));
+        return format!(" => {}", text.as_str().map_or_else(|| sorted(&text), str::to_owned));
+    }
+    if result.get("_ansible_verbose_always") != Some(&Json::Bool(true)) {
+        return String::new();
+    }
+    let shown: Map<String, Json> = result
+        .iter()
+        .filter(|(key, _)| {
+            !key.starts_with("_ansible_")
+                && !matches!(key.as_str(), "changed" | "failed" | "skipped")
+        })
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    format!(" => {}", sorted(&Json::Object(shown)))
+}
+
+fn counts(tally: &Tally) -> String {
+    format!(
+        "ok={} changed={} unreachable={} failed={} skipped={} rescued={} ignored={}",
+        tally.ok,
+        tally.changed,
+        tally.unreachable,
+        tally.failed,
+        tally.skipped,
+        tally.rescued,
+        tally.ignored
+    )
+}
+
+/// Writes a run in the same reduced form as `tests/cases/reduce.py`.
+fn reduced(ran: &Ran) -> String {
+    let mut out = String::new();
+    let mut block: Vec<(String, String)> = Vec::new();
+    let flush = |block: &mut Vec<(String, String)>, out: &mut String| {
+        block.sort_by(|a, b| a.0.cmp(&b.0));
+        for (_, line) in block.drain(..) {
+            let _ = writeln!(out, "{line}");
+        }
+    };
+    let word = |status: Status, item: bool| match (status, item) {
+        (Status::Ok, _) => "ok",
+        (Status::Changed, _) => "changed",
+        (Status::Skipped, _) => "skipping",
+        (Status::Failed, true) => "failed",
+        (Status::Failed | Status::Unreachable, _) => "fatal",
+    };
+    for event in &ran.events {
+        match event {
+            Event::PlayStarted { name, .. } => {
+                flush(&mut block, &mut out);
+                let _ = writeln!(out, "PLAY [{name}]");
+            }
+            Event::TaskStarted { name, handler, .. } => {
+                flush(&mut block, &mut out);
+                let head = if *handler { "RUNNING HANDLER" } else { "TASK" };
+                let _ = writeln!(out, "{head} [{name}]");
+            }
+            Event::NoHostsMatched {} => out.push_str("skipping: no hosts matched\n"),
+            Event::NoHostsRemaining {} => {
+                flush(&mut block, &mut out);
+                out.push_str("NO MORE HOSTS LEFT\n");
+            }
+            Event::ItemDone { host, delegated, label, status, ignored, result, .. } => {
+                let mut line = format!(
+                    "{}: {} (item={label}){}",
+                    word(*status, true),
+                    who(host, delegated.as_ref()),
+                    tail(*status, result)
+                );
+                // Ansible says it once, at the loop's end.
+                let _ = ignored;
+                if line.ends_with(' ') {
+                    line.pop();
+                }
+                block.push((host.to_string(), line));
+            }
+            Event::HostDone { host, delegated, status, ignored, looped, result, .. } => {
+                let shown = !looped
+                    || matches!(status, Status::Failed | Status::Unreachable | Status::Skipped);
+                if shown {
+                    let head = match status {
+                        Status::Failed | Status::Unreachable => {
+                            let kind =
+                                if *status == Status::Failed { "FAILED" } else { "UNREACHABLE" };
+                            format!("fatal: {}: {kind}!", who(host, delegated.as_ref()))
+                        }
+                        Status::Ok | Status::Changed | Status::Skipped => {
+                            format!("{}: {}", word(*status, false), who(host, delegated.as_ref()))
+                        }
+                    };
+                    let ignoring = if *ignored { " ...ignoring" } else { "" };
+                    let line = format!("{head}{}{ignoring}", tail(*status, result));
+                    block.push((host.to_string(), line));
+                }
+            }
+            Event::Included { what, hosts, label } => {
+                let name = Path::new(what).file_name().map(|name| name.to_string_lossy());
+                let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                let label =
+                    label.as_ref().map(|label| format!(" => (item={label})")).unwrap_or_default();
+                let name = name.unwrap_or_default();
+                block.push((
+                    String::new(),
+                    format!("included: {name} for {}{label}", hosts.join(", ")),
+                ));
+            }
+            Event::Retrying { host, name, left, .. } => {
+                let line = format!("FAILED - RETRYING: [{host}]: {name} ({left} retries left).");
+                block.push((host.to_string(), line));
+            }
+            Event::RunEnded { recap, .. } => {
+                flush(&mut block, &mut out);
+                for (host, tally) in recap {
+                    let _ = writeln!(out, "{host} : {}", counts(tally));
+                }
+            }
+            Event::RunStarted { .. }
+            | Event::Progress { .. }
+            | Event::Line { .. }
+            | Event::HostStarted { .. }
+            | Event::Meta { .. }
+            | Event::Note { .. }
+            | Event::CustomStats { .. } => {}
+        }
+    }
+    let _ = writeln!(out, "exit {}", ran.exit);
+    out
+}
+
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/engine")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn playbooks_end_as_they_do_under_ansible() {
+    let mut names: Vec<PathBuf> = std::fs::read_dir(cases())
+        .expect("cases can be listed")
+        .map(|entry| entry.expect("entry can be read").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "yml"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 40, "the cases were not found");
+    let only = option_env!("ENGINE_CASE");
+    let mut wrong = String::new();
+    for path in names {
+        let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        let expected = std::fs::read_to_string(path.with_extension("expected"))
+            .unwrap_or_else(|error| panic!("{name}.expected: {error}"));
+        let got = reduced(&play(&path).await);
+        if got != expected {
+            let diff = similar::TextDiff::from_lines(&expected, &got)
+                .unified_diff()
+                .context_radius(2)
+                .header("ansible", "matron")
+                .to_string();
+            let _ = writeln!(wrong, "== {name}\n{diff}");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
