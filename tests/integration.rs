@@ -1,5 +1,7 @@
 //! All tests that need more than one room, in one binary: one line a module.
 
+#[path = "integration/engine.rs"]
+mod engine;
 #[path = "integration/modules_editors.rs"]
 mod modules_editors;
 #[path = "integration/modules_files.rs"]

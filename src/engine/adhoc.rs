@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::engine::{World, catalog};
-use crate::playbook::{Catalog as _, Loader, NoEarlyVars, Playbook};
+use crate::playbook::{Loader, NoEarlyVars, Playbook};
 use crate::source::{Diagnostic, Diagnostics, MemoryFiles};
 
 /// Where the made-up playbook stands.

@@ -369,7 +369,16 @@ impl<'a> Attempt<'a> {
             }
         };
         match outcome {
-            Ok(outcome) => Finished::of(outcome),
+            Ok(outcome) => {
+                let mut finished = Finished::of(outcome);
+                // A command that ran and failed has changed something, for all that is known.
+                let name = ready.module.doc().name;
+                let ran = finished.status == Status::Failed && finished.data.contains_key("delta");
+                if ran && matches!(name, "command" | "shell" | "raw" | "script") {
+                    finished.data.insert("changed".to_owned(), true.into());
+                }
+                finished
+            }
             Err(error) => unreachable(&error),
         }
     }

@@ -167,6 +167,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) ids: &'a AtomicU64,
     /// Turns a tag (which may hold templates) into words.
     pub(crate) render: &'a dyn Fn(&Node) -> Vec<String>,
+    /// What is compiled belongs to a handler.
+    pub(crate) handler: bool,
 }
 
 /// Counts places while a list is flattened.
@@ -292,7 +294,7 @@ impl Compiler<'_> {
                     public.push(view.clone());
                 }
                 let known = into.iter().any(|plan| {
-                    plan.lineage.role.as_ref().is_some_and(|other| other.path == view.path)
+                    plan.lineage.role.as_ref().is_some_and(|other| other.key == view.key)
                 });
                 if !known {
                     self.handlers(&usage.role.handlers, &inner, into);
@@ -307,8 +309,8 @@ impl Compiler<'_> {
     fn item(&self, item: &Item, lineage: &Arc<Lineage>, place: &mut Place, into: &mut Vec<Part>) {
         match item {
             Item::Task(task) => {
-                let plan = self.plan(task, lineage, place.take(), false);
-                if self.takes(&plan.tags) {
+                let plan = self.plan(task, lineage, place.take(), self.handler);
+                if self.handler || self.takes(&plan.tags) {
                     into.push(Part::Task(Arc::new(plan)));
                 }
             }

@@ -74,7 +74,7 @@ pub(super) async fn run(world: &World, inventory: Inventory, playbooks: Vec<Play
             conductor.start_at.as_deref().unwrap_or_default()
         ));
     }
-    let recap = run.recap();
+    let recap = if failure.is_none() { run.recap() } else { Vec::new() };
     let exit = if world.cancel.is_cancelled() {
         99
     } else if failure.is_some() {
@@ -149,8 +149,14 @@ impl Conductor {
             run.emit(Event::NoHostsMatched {});
             return Ok(Flow::On);
         }
+        let hosts: Vec<HostName> = hosts.into_iter().filter(|host| !run.is_out(host)).collect();
+        if hosts.is_empty() {
+            // All of them failed before: nothing more is said.
+            run.emit(Event::PlayStarted { name, hosts });
+            return Ok(Flow::On);
+        }
         let render = |node: &Node| tag_words(node, &view);
-        let compiler = Compiler { tags: &run.tags, ids: &run.ids, render: &render };
+        let compiler = Compiler { tags: &run.tags, ids: &run.ids, render: &render, handler: false };
         let mut plan = compiler.play(&play, gather, force);
         if let Some(task) = &self.start_at {
             if start_at(&mut plan, task) {
@@ -218,7 +224,7 @@ impl Conductor {
         }
     }
 
-    /// Returns the hosts of a play in its order, without those that are out.
+    /// Returns the hosts of a play in its order, also those that are out.
     fn hosts(&self, play: &Play, view: &View) -> Result<Vec<HostName>, Stop> {
         let value = view
             .resolve(&play.hosts)
@@ -246,7 +252,6 @@ impl Conductor {
             hosts.retain(|host| limited.contains(host));
         }
         drop(inventory);
-        hosts.retain(|host| !run.is_out(host));
         let order = view
             .keyword_text("order", play.order.as_ref())
             .map_err(|error| Stop(error.0))?;

@@ -11,24 +11,25 @@ use crate::yaml::Node;
 
 /// Returns the places of the handlers a notification means: one by name, and all that listen.
 ///
-/// A handler of the play shadows those of roles; of two with one name in the same list the first counts.
+/// A handler of the play shadows those of roles, a role used later those of one used before; of two with one name in the
+/// same list the first counts.
 pub(crate) fn meant(
     scene: &Scene,
     host: &HostName,
     handlers: &[Arc<TaskPlan>],
     notification: &str,
-    from: &TaskPlan,
 ) -> Vec<usize> {
     let named: Vec<usize> = (0..handlers.len())
         .filter(|at| handlers.get(*at).is_some_and(|plan| is_named(scene, host, plan, notification)))
         .collect();
     let role_of = |at: &usize| handlers.get(*at).and_then(|plan| plan.lineage.role.as_ref());
-    let own_role = from.lineage.role.as_ref().map(|role| &role.path);
     let by_name = named
         .iter()
         .find(|at| role_of(at).is_none())
-        .or_else(|| named.iter().find(|at| role_of(at).map(|role| &role.path) == own_role))
-        .or_else(|| named.first())
+        .or_else(|| {
+            let last = named.last().and_then(role_of).map(Arc::as_ptr);
+            named.iter().find(|at| role_of(at).map(Arc::as_ptr) == last)
+        })
         .copied();
     let mut meant: Vec<usize> = by_name.into_iter().collect();
     for (at, plan) in handlers.iter().enumerate() {

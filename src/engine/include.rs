@@ -214,7 +214,7 @@ pub(crate) fn build(
     let layers = scene.layers(host, Some(plan));
     let render_view = View::new(&scene.run, layers.clone(), Arc::from([]));
     let render = |node: &Node| tag_words(node, &render_view);
-    let compiler = Compiler { tags: &scene.run.tags, ids: &scene.run.ids, render: &render };
+    let compiler = Compiler { tags: &scene.run.tags, ids: &scene.run.ids, render: &render, handler: plan.handler };
     let early = HostEarly { run: &scene.run, layers };
     let mut lineage = Lineage::clone(&plan.lineage);
     lineage.params.push(include.params.clone());

@@ -39,7 +39,7 @@ pub(crate) fn of_run(world: &World, inventory: &Inventory) -> Layer {
     let options = &world.options;
     let (major, minor, revision) = ANSIBLE;
     let full = format!("{major}.{minor}.{revision}");
-    let version = Value::from_iter([
+    let version = Value::from_pairs(vec![
         ("full".to_owned(), Value::from(full.as_str())),
         ("major".to_owned(), Value::from(major)),
         ("minor".to_owned(), Value::from(minor)),
@@ -149,11 +149,10 @@ pub(crate) fn search_path(plan: &TaskPlan, play: &Play) -> Vec<PathBuf> {
 
 /// Returns `groups`: every group with its hosts.
 pub(crate) fn groups(inventory: &Inventory) -> Value {
-    inventory
-        .groups()
-        .keys()
-        .map(|name| (name.clone(), list(inventory.hosts_of(name))))
-        .collect()
+    let names = inventory.groups().keys();
+    Value::from_pairs(
+        names.map(|name| (name.clone(), list(inventory.hosts_of(name)))).collect::<Vec<_>>(),
+    )
 }
 
 /// Returns the layer of a host without facts: `ansible_facts` is there and empty.
@@ -162,7 +161,7 @@ pub(crate) fn no_facts() -> Arc<Layer> {
     EMPTY
         .get_or_init(|| {
             let none: Vec<(String, Value)> = Vec::new();
-            Arc::new(layer([("ansible_facts", Value::from_iter(none))]))
+            Arc::new(layer([("ansible_facts", Value::from_pairs(none))]))
         })
         .clone()
 }

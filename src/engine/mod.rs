@@ -7,6 +7,7 @@
 //! steps over a connection), `scene.rs` (what tasks share), `magic.rs`, `facts.rs`, `conductor.rs` (plays, batches, recap),
 //! `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
 
+mod adhoc;
 mod arguments;
 mod attempt;
 mod catalog;
@@ -19,6 +20,7 @@ mod files;
 mod handlers;
 mod host_run;
 mod include;
+mod list;
 mod magic;
 mod result;
 mod scene;
@@ -30,7 +32,9 @@ mod view;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use adhoc::ad_hoc;
 pub use catalog::{Early, catalog};
+pub use list::{Listing, list};
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{EventSink, Tally};

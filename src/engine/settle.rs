@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use crate::engine::compile::TaskPlan;
 use crate::engine::handlers;
 use crate::engine::host_run::{Fall, Walk};
 use crate::engine::result::{Finished, is_true};
@@ -35,13 +34,12 @@ pub(crate) fn settle(
     }
     let bad = end.finished.is_bad();
     let counts = bad && !end.ignored;
+    if !bad && !notify(scene, walk, &end.notify) {
+        return None;
+    }
     let rescued = counts && end.finished.status == Status::Failed && walk.would_rescue();
     count(run, end, rescued);
     emit(scene, job, end, rescued);
-    if !bad {
-        notify(scene, &job.plan, walk, &end.notify);
-        return None;
-    }
     if !counts {
         return None;
     }
@@ -58,24 +56,26 @@ pub(crate) fn settle(
     Some(fall)
 }
 
-/// Notes the handlers that notifications mean.
-pub(crate) fn notify(scene: &Scene, plan: &TaskPlan, walk: &mut Walk, names: &[String]) {
+/// Notes the handlers that notifications mean; false, and the end of the run, when one means none.
+fn notify(scene: &Scene, walk: &mut Walk, names: &[String]) -> bool {
     if names.is_empty() {
-        return;
+        return true;
     }
     let known = scene.handlers();
     for name in names {
-        let meant = handlers::meant(scene, &walk.host, &known, name, plan);
+        let meant = handlers::meant(scene, &walk.host, &known, name);
         if meant.is_empty() {
             scene.run.stop_with(format!(
                 "The requested handler '{name}' was not found in either the main handlers list nor \
                  in the listening handlers list"
             ));
+            return false;
         }
         for at in meant {
             walk.notify(at);
         }
     }
+    true
 }
 
 fn apply_effects(run: &Arc<Run>, end: &mut TaskEnd, sharers: &[HostName]) {

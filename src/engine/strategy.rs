@@ -61,7 +61,7 @@ pub(crate) fn task_name(scene: &Scene, host: &HostName, plan: &TaskPlan) -> Stri
                     matches!(argument.name.as_str(), "name" | "role")
                 });
                 let role = role.and_then(|argument| argument.value.raw()).unwrap_or_default();
-                format!("{} : {}", plan.task.action.written, rendered(scene, host, plan, role))
+                format!("{} : {role}", plan.task.action.written)
             }
             TaskKind::Module
             | TaskKind::GatherFacts

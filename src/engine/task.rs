@@ -94,6 +94,18 @@ impl Single {
     }
 }
 
+/// Keys that are no part of what `debug: var` shows.
+const ADDED: &[&str] = &[
+    "ansible_index_var",
+    "ansible_loop",
+    "ansible_loop_var",
+    "changed",
+    "failed",
+    "failed_when_result",
+    "changed_when_result",
+    "item",
+];
+
 /// What is repeated.
 enum Items {
     Once,
@@ -290,17 +302,14 @@ impl Job {
         let run = &self.scene.run;
         let (mut result, diff) = single.finished.shown(no_log);
         self.decorate(&mut result, single.finished.status);
-        let ignored = single.finished.is_bad()
-            && view
-                .flag("ignore_errors", self.plan.keywords.ignore_errors.as_ref(), false)
-                .unwrap_or(false);
         run.emit(Event::ItemDone {
             task: self.plan.id,
             host: self.host.clone(),
             delegated: single.delegated.clone(),
             label: run.world.redactor.redact(&label),
             status: single.finished.status,
-            ignored,
+            // Said once, of the loop as a whole.
+            ignored: false,
             result: masked(run, result),
             diff: masked_diff(run, diff),
         });
@@ -308,16 +317,30 @@ impl Job {
 
     /// Marks results that are always shown.
     pub(crate) fn decorate(&self, result: &mut Map<String, Json>, status: crate::outcome::Status) {
-        let talks = match self.plan.task.action.name.as_str() {
+        let name = self.plan.task.action.name.as_str();
+        let talks = match name {
             "debug" => status != crate::outcome::Status::Skipped && !result.contains_key("censored"),
             "assert" => status != crate::outcome::Status::Skipped,
             _ => false,
         };
+        let failed = status == crate::outcome::Status::Failed;
+        if name == "debug" && result.contains_key("results") && failed {
+            result.retain(|key, _| key == "msg");
+            return;
+        }
         // Failures of the engine before the module ran are shown in one line, as Ansible does.
         let by_engine = result.get("msg").and_then(Json::as_str).is_some_and(|text| {
             status == crate::outcome::Status::Failed && text.starts_with("Task failed: ")
         });
         if talks && !by_engine && !result.contains_key("results") {
+            if name == "debug" {
+                // A message is shown alone, a variable without what the loop and the engine add.
+                let message = result.contains_key("msg");
+                let item = self.plan.task.loop_control.loop_var.as_ref().and_then(Node::raw);
+                result.retain(|key, _| {
+                    key == "msg" || (!message && !ADDED.contains(&key.as_str()) && Some(key.as_str()) != item)
+                });
+            }
             result.insert("_ansible_verbose_always".to_owned(), true.into());
         }
     }
@@ -499,7 +522,7 @@ impl LoopNames {
         if let Some(previous) = at.checked_sub(1).and_then(|at| items.get(at)) {
             pairs.push(("previtem", previous.clone()));
         }
-        pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        Value::from_pairs(pairs)
     }
 
     /// Adds the item to its result.

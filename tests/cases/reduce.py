@@ -17,6 +17,11 @@ def flush():
 def tail(word, data):
     if word in ("fatal", "failed"):
         data = data.get("msg", data.get("reason", ""))
+        if isinstance(data, str):
+            data = re.sub(r"(on the Ansible Controller).*", r"\1", data, flags=re.S)
+            data = re.sub(r"(the role '.*' was not found).*", r"\1", data)
+            data = re.sub(r" at '[^']*'\. Cond", ". Cond", data)
+            data = data.replace("via ssh: ssh: ", "via ssh: ")
         return " => " + (data if isinstance(data, str) else json.dumps(data, sort_keys=True))
     return " => " + json.dumps(data, sort_keys=True)
 
@@ -26,6 +31,8 @@ while at < len(lines):
     line = lines[at]
     at += 1
     banner = re.match(r"^(PLAY|TASK|RUNNING HANDLER|NO MORE HOSTS LEFT)(.*?) \*+$", line)
+    if banner and line.startswith("PLAY RECAP"):
+        continue
     if banner:
         flush()
         out.append((banner.group(1) + banner.group(2)).rstrip())
@@ -33,7 +40,7 @@ while at < len(lines):
     result = re.match(r"^(ok|changed|skipping|fatal|failed): \[([^\]]*)\](.*)$", line)
     if result:
         word, who, rest = result.groups()
-        split = re.match(r"^(.*?)(?: => )?(\{.*)$", rest)
+        split = re.match(r"^((?: => \(item=.*\)| \(item=.*\))?(?:: [A-Z]+!)?)(?: => )(\{.*)$", rest)
         text = ""
         if split and split.group(2).startswith("{"):
             rest, blob = split.groups()

@@ -206,7 +206,7 @@ fn sorted(value: &Json) -> String {
 fn tail(status: Status, result: &Map<String, Json>) -> String {
     if matches!(status, Status::Failed | Status::Unreachable) {
         let text = result.get("msg").or(result.get("reason")).cloned().unwrap_or(Json::from(""));
-        return format!(" => {}", text.as_str().map_or_else(|| sorted(&text), str::to_owned));
+        return format!(" => {}", text.as_str().map_or_else(|| sorted(&text), plain));
     }
     if result.get("_ansible_verbose_always") != Some(&Json::Bool(true)) {
         return String::new();
@@ -220,6 +220,23 @@ fn tail(status: Status, result: &Map<String, Json>) -> String {
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     format!(" => {}", sorted(&Json::Object(shown)))
+}
+
+/// Takes off what `reduce.py` takes off: places, and long tails of messages.
+fn plain(text: &str) -> String {
+    let here = format!("{}/", cases().display());
+    let mut text = text.replace(&here, "");
+    for end in ["on the Ansible Controller", "was not found"] {
+        if let Some(at) = text.find(end)
+            && (end.starts_with("on") || text.contains("the role '"))
+        {
+            text.truncate(at + end.len());
+        }
+    }
+    if let (Some(at), Some(end)) = (text.find(" at '"), text.find("'. Conditionals")) {
+        text.replace_range(at..=end, "");
+    }
+    text
 }
 
 fn counts(tally: &Tally) -> String {
@@ -284,7 +301,13 @@ fn reduced(ran: &Ran) -> String {
             }
             Event::HostDone { host, delegated, status, ignored, looped, result, .. } => {
                 let shown = !looped
-                    || matches!(status, Status::Failed | Status::Unreachable | Status::Skipped);
+                    || *status == Status::Skipped
+                    || (*status == Status::Failed && !result.contains_key("results"));
+                if *looped && *ignored && !shown
+                    && let Some((_, line)) = block.last_mut()
+                {
+                    line.push_str(" ...ignoring");
+                }
                 if shown {
                     let head = match status {
                         Status::Failed | Status::Unreachable => {
