@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::engine::arguments;
+use crate::engine::compile::TaskKind;
 use crate::engine::connection::{AddressError, Way, way};
 use crate::engine::drive::Drive;
 use crate::engine::files::TaskFiles;
-use crate::engine::compile::TaskKind;
 use crate::engine::result::Finished;
 use crate::engine::task::{Job, Single, condition_failed, evaluating, masked, unmet};
 use crate::engine::view::{View, shown, value_of};
@@ -102,9 +102,8 @@ impl<'a> Attempt<'a> {
         let Some(module) = crate::modules::find(name) else {
             return Err(words(format!("the module '{name}' was not found")));
         };
-        let args = arguments::render(plan, module.doc(), self.view).map_err(|error| {
-            Finished::failed_unchanged(error.text())
-        })?;
+        let args = arguments::render(plan, module.doc(), self.view)
+            .map_err(|error| Finished::failed_unchanged(error.text()))?;
         let keywords = &plan.keywords;
         let flag = |word: &str, node: Option<&Node>, default: bool| {
             self.view.flag(word, node, default).map_err(|error| words(error.0))
@@ -320,7 +319,7 @@ impl<'a> Attempt<'a> {
             events: &run.world.events,
             redactor: &run.world.redactor,
             show_scripts: run.world.options.show_scripts,
-            connection: OnceCell::new(),
+            connection: Mutex::new(None),
         };
         if job.plan.kind == TaskKind::GatherFacts && !facts::wanted(&job.scene) {
             // Nothing in the play can read facts: that the host answers is all there is to know.

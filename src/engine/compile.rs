@@ -217,8 +217,11 @@ impl Compiler<'_> {
             }
             let flush = self.implicit_meta("flush_handlers", play.span, &top, &mut place);
             if force_handlers {
-                let block =
-                    BlockPlan { main: parts, always: vec![Part::Task(flush)], ..BlockPlan::default() };
+                let block = BlockPlan {
+                    main: parts,
+                    always: vec![Part::Task(flush)],
+                    ..BlockPlan::default()
+                };
                 root.main.push(Part::Block(Arc::new(block)));
             } else {
                 root.main.extend(parts);
@@ -244,7 +247,12 @@ impl Compiler<'_> {
     }
 
     /// Compiles a list of tasks under a lineage (an included file).
-    pub(crate) fn list(&self, items: &[Item], lineage: &Arc<Lineage>, place: &mut Place) -> Vec<Part> {
+    pub(crate) fn list(
+        &self,
+        items: &[Item],
+        lineage: &Arc<Lineage>,
+        place: &mut Place,
+    ) -> Vec<Part> {
         let mut parts = Vec::new();
         for item in items {
             self.item(item, lineage, place, &mut parts);
@@ -450,11 +458,7 @@ pub(crate) fn main_items(block: &Block) -> &[Item] {
 }
 
 /// Makes the view of a role that its tasks have.
-pub(crate) fn role_view(
-    usage: &RoleUse,
-    block: &Block,
-    outer: Option<&Arc<RoleView>>,
-) -> RoleView {
+pub(crate) fn role_view(usage: &RoleUse, block: &Block, outer: Option<&Arc<RoleView>>) -> RoleView {
     let role = &usage.role;
     let mut defaults = Vec::new();
     let mut vars = Vec::new();
@@ -464,8 +468,7 @@ pub(crate) fn role_view(
     let name = &role.name;
     defaults.push(Arc::new(Layer::written(&role.defaults, &format!("defaults of role {name}"))));
     vars.push(Arc::new(Layer::written(&role.vars, &format!("vars of role {name}"))));
-    let mut params: Vec<Arc<Layer>> =
-        outer.map(|outer| outer.params.clone()).unwrap_or_default();
+    let mut params: Vec<Arc<Layer>> = outer.map(|outer| outer.params.clone()).unwrap_or_default();
     params.push(Arc::new(Layer::written(&usage.params, &format!("parameters of role {name}"))));
     let parents = outer
         .map(|outer| {
@@ -509,7 +512,8 @@ fn collect_dependency(item: &Item, defaults: &mut Vec<Arc<Layer>>, vars: &mut Ve
         collect_dependency(dependency, defaults, vars);
     }
     let role = &usage.role;
-    defaults.push(Arc::new(Layer::written(&role.defaults, &format!("defaults of role {}", role.name))));
+    defaults
+        .push(Arc::new(Layer::written(&role.defaults, &format!("defaults of role {}", role.name))));
     vars.push(Arc::new(Layer::written(&role.vars, &format!("vars of role {}", role.name))));
 }
 

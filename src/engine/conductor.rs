@@ -33,7 +33,11 @@ use crate::yaml::Node;
 struct Stop(String);
 
 /// Runs playbooks to their end.
-pub(super) async fn run(world: &World, inventory: Inventory, playbooks: Vec<Playbook>) -> RunResult {
+pub(super) async fn run(
+    world: &World,
+    inventory: Inventory,
+    playbooks: Vec<Playbook>,
+) -> RunResult {
     let templar = Templar::new(world.sources.clone(), world.files.clone(), world.outside.clone());
     let fleet = Arc::new(Fleet::new(fleet_options(world)));
     let loader = Loader::new(
@@ -139,11 +143,8 @@ impl Conductor {
             view.flag(word, node, default).map_err(|error| Stop(error.0))
         };
         let gather = flag("gather_facts", play.gather_facts.as_ref(), true)?;
-        let force = flag(
-            "force_handlers",
-            play.force_handlers.as_ref(),
-            run.world.options.force_handlers,
-        )?;
+        let force =
+            flag("force_handlers", play.force_handlers.as_ref(), run.world.options.force_handlers)?;
         if hosts.is_empty() {
             run.emit(Event::PlayStarted { name, hosts });
             run.emit(Event::NoHostsMatched {});
@@ -170,8 +171,7 @@ impl Conductor {
         let strategy = self.strategy(&play, &view)?;
         let batches = batches(&play, &view, &hosts)?;
         for batch in batches {
-            let batch: Vec<HostName> =
-                batch.into_iter().filter(|host| !run.is_out(host)).collect();
+            let batch: Vec<HostName> = batch.into_iter().filter(|host| !run.is_out(host)).collect();
             if batch.is_empty() {
                 continue;
             }
@@ -179,10 +179,8 @@ impl Conductor {
             let scene = Scene::new(&run, plan.clone(), prompt.clone());
             scene.set_lists(&hosts, &batch);
             let before = run.out();
-            let mut walks: Vec<Walk> = batch
-                .iter()
-                .map(|host| Walk::new(host.clone(), plan.root.clone()))
-                .collect();
+            let mut walks: Vec<Walk> =
+                batch.iter().map(|host| Walk::new(host.clone(), plan.root.clone())).collect();
             refresh_lists(&scene, &walks);
             for host in &batch {
                 vars_files(&scene, host)?;
@@ -217,18 +215,16 @@ impl Conductor {
     fn play_name(&self, play: &Play, view: &View) -> String {
         let raw = magic::play_name(play);
         match &play.name {
-            Some(node) if crate::template::has_template(&raw) => {
-                view.text(node).unwrap_or(raw)
-            }
+            Some(node) if crate::template::has_template(&raw) => view.text(node).unwrap_or(raw),
             Some(_) | None => raw,
         }
     }
 
     /// Returns the hosts of a play in its order, also those that are out.
     fn hosts(&self, play: &Play, view: &View) -> Result<Vec<HostName>, Stop> {
-        let value = view
-            .resolve(&play.hosts)
-            .map_err(|error| Stop(format!("the 'hosts' of a play cannot be told: {}", error.message)))?;
+        let value = view.resolve(&play.hosts).map_err(|error| {
+            Stop(format!("the 'hosts' of a play cannot be told: {}", error.message))
+        })?;
         let pattern = match value.try_iter() {
             Ok(items) if value.as_str().is_none() => {
                 items.map(|item| shown(&item)).collect::<Vec<_>>().join(",")
@@ -252,9 +248,8 @@ impl Conductor {
             hosts.retain(|host| limited.contains(host));
         }
         drop(inventory);
-        let order = view
-            .keyword_text("order", play.order.as_ref())
-            .map_err(|error| Stop(error.0))?;
+        let order =
+            view.keyword_text("order", play.order.as_ref()).map_err(|error| Stop(error.0))?;
         match order.as_deref() {
             None | Some("inventory") => {}
             Some("reverse_inventory") => hosts.reverse(),
@@ -272,9 +267,8 @@ impl Conductor {
     }
 
     fn strategy(&self, play: &Play, view: &View) -> Result<Strategy, Stop> {
-        let name = view
-            .keyword_text("strategy", play.strategy.as_ref())
-            .map_err(|error| Stop(error.0))?;
+        let name =
+            view.keyword_text("strategy", play.strategy.as_ref()).map_err(|error| Stop(error.0))?;
         match name {
             None => Ok(Strategy::Linear),
             Some(name) => Strategy::named(&name).ok_or_else(|| {
@@ -365,10 +359,7 @@ async fn prompts(run: &Run, play: &Play) -> Result<Layer, Stop> {
         }
         let words = |key: &str| entry.get(key).and_then(|node| node.raw()).map(str::to_owned);
         let yes = |key: &str, default: bool| {
-            entry
-                .get(key)
-                .and_then(|node| as_bool(&crate::yaml::to_value(node)))
-                .unwrap_or(default)
+            entry.get(key).and_then(|node| as_bool(&crate::yaml::to_value(node))).unwrap_or(default)
         };
         let private = yes("private", true);
         let default = words("default");
@@ -416,7 +407,8 @@ fn vars_files(scene: &Arc<Scene>, host: &HostName) -> Result<(), Stop> {
     let files = TaskFiles::new(run.world.files.clone(), search.clone());
     let mut layers: Vec<Arc<Layer>> = Vec::new();
     for entry in &play.vars_files {
-        let names: Vec<&Node> = entry.as_seq().map_or_else(|| vec![entry], |all| all.iter().collect());
+        let names: Vec<&Node> =
+            entry.as_seq().map_or_else(|| vec![entry], |all| all.iter().collect());
         let mut tried = Vec::new();
         let mut found = None;
         for node in names {

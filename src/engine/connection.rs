@@ -116,9 +116,7 @@ pub(crate) fn way(
     let identity = identity(run, view, task, keywords)?;
     let user = match &identity {
         Identity::Become(become_user) => become_user.user.clone(),
-        Identity::Login => {
-            address.user.clone().unwrap_or_else(|| run.world.person.user.clone())
-        }
+        Identity::Login => address.user.clone().unwrap_or_else(|| run.world.person.user.clone()),
     };
     Ok(Way { address, identity, user })
 }
@@ -137,9 +135,11 @@ fn ssh_args(options: &Options, view: &View) -> Result<Vec<String>, AddressError>
 
 fn timeout(options: &Options, view: &View) -> Result<Duration, AddressError> {
     let given = match view.first_text(&["ansible_ssh_timeout", "ansible_timeout"])? {
-        Some(text) => Some(text.trim().parse::<u64>().map_err(|_| {
-            AddressError(format!("'{text}' is not a timeout in seconds"))
-        })?),
+        Some(text) => Some(
+            text.trim()
+                .parse::<u64>()
+                .map_err(|_| AddressError(format!("'{text}' is not a timeout in seconds")))?,
+        ),
         None => options.timeout,
     };
     Ok(given.map_or(CONNECT, Duration::from_secs))
@@ -215,9 +215,7 @@ fn identity(
     }
     Ok(Identity::Become(Become {
         method,
-        user: user
-            .or_else(|| options.become_user.clone())
-            .unwrap_or_else(|| "root".to_owned()),
+        user: user.or_else(|| options.become_user.clone()).unwrap_or_else(|| "root".to_owned()),
         exe,
         flags: flags
             .map(|text| split_words(&text))

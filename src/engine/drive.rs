@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Ask;
 use crate::engine::connection::Way;
 use crate::event::Event;
-use crate::modules::{Action, Done, Mode, Step};
+use crate::modules::{Action, Done, Mode, Step, UploadSource};
 use crate::names::HostName;
 use crate::outcome::Outcome;
 use crate::remote::{Fleet, transfer};
@@ -27,7 +27,7 @@ pub(crate) struct Drive<'a> {
     pub(crate) redactor: &'a crate::secret::Redactor,
     /// Shows every script before it is sent (`--show-scripts`).
     pub(crate) show_scripts: bool,
-    pub(crate) connection: OnceCell<Arc<dyn Connection>>,
+    pub(crate) connection: Mutex<Option<Arc<dyn Connection>>>,
 }
 
 impl Drive<'_> {
@@ -39,54 +39,69 @@ impl Drive<'_> {
     ) -> Result<Outcome, TransportError> {
         let mut step = action.begin(mode);
         loop {
-            let done = match step {
+            let asked = match step {
                 Step::Done(outcome) => return Ok(outcome),
-                Step::Send(script) => Done::Reply(self.send(script).await?),
-                Step::SendLong(script) => {
-                    self.show(&script);
-                    let connection = self.connection().await?;
-                    let identity = &self.way.identity;
-                    let lines = self.lines();
-                    Done::Reply(connection.run_long(identity, script, lines, self.cancel).await?)
+                other => self.step(other).await,
+            };
+            let done = match asked {
+                Ok(done) => done,
+                Err(error) if action.bears_loss() && is_loss(error.kind) => {
+                    self.fleet.forget(&self.way.address).await;
+                    *self.connection.lock().await = None;
+                    Done::Lost(error.message)
                 }
-                Step::Upload(upload) => {
-                    let connection = self.connection().await?;
-                    let identity = &self.way.identity;
-                    let path = transfer::upload(
-                        &*connection,
-                        identity,
-                        upload.source,
-                        &upload.beside,
-                        self.cancel,
-                    );
-                    Done::Uploaded(path.await?)
-                }
-                Step::Download(download) => {
-                    let connection = self.connection().await?;
-                    let bytes = transfer::download(
-                        &*connection,
-                        &self.way.identity,
-                        &download.path,
-                        download.limit,
-                        self.cancel,
-                    );
-                    Done::Downloaded(bytes.await?)
-                }
-                Step::Wait(time) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(time) => Done::Waited,
-                        () = self.cancel.cancelled() => return Err(self.cancelled()),
-                    }
-                }
-                Step::Ask(question) => {
-                    tokio::select! {
-                        answer = self.asker.ask(&question) => Done::Answered(answer),
-                        () = self.cancel.cancelled() => return Err(self.cancelled()),
-                    }
-                }
+                Err(error) => return Err(error),
             };
             step = action.resume(done);
         }
+    }
+
+    async fn step(&self, step: Step) -> Result<Done, TransportError> {
+        Ok(match step {
+            Step::Send(script) => Done::Reply(self.send(script).await?),
+            Step::SendLong(script) => {
+                self.show(&script);
+                let connection = self.connection().await?;
+                let identity = &self.way.identity;
+                let lines = self.lines();
+                Done::Reply(connection.run_long(identity, script, lines, self.cancel).await?)
+            }
+            Step::Upload(upload) => {
+                let connection = self.connection().await?;
+                let identity = &self.way.identity;
+                let source = match upload.source {
+                    UploadSource::File(path) => transfer::Source::File(path),
+                    UploadSource::Bytes(bytes) => transfer::Source::Bytes(bytes),
+                };
+                let path =
+                    transfer::upload(&*connection, identity, source, &upload.beside, self.cancel);
+                Done::Uploaded(path.await?)
+            }
+            Step::Download(download) => {
+                let connection = self.connection().await?;
+                let bytes = transfer::download(
+                    &*connection,
+                    &self.way.identity,
+                    &download.path,
+                    download.limit,
+                    self.cancel,
+                );
+                Done::Downloaded(bytes.await?)
+            }
+            Step::Wait(time) => {
+                tokio::select! {
+                    () = tokio::time::sleep(time) => Done::Waited,
+                    () = self.cancel.cancelled() => return Err(self.cancelled()),
+                }
+            }
+            Step::Ask(question) => {
+                tokio::select! {
+                    answer = self.asker.ask(&question) => Done::Answered(answer),
+                    () = self.cancel.cancelled() => return Err(self.cancelled()),
+                }
+            }
+            Step::Done(_) => Done::Waited,
+        })
     }
 
     async fn send(&self, script: Script) -> Result<crate::shell::Reply, TransportError> {
@@ -104,8 +119,13 @@ impl Drive<'_> {
 
     /// Opens the connection when it is needed for the first time.
     pub(crate) async fn connection(&self) -> Result<Arc<dyn Connection>, TransportError> {
-        let open = || self.fleet.connection(&self.way.address);
-        self.connection.get_or_try_init(open).await.cloned()
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = &*kept {
+            return Ok(connection.clone());
+        }
+        let connection = self.fleet.connection(&self.way.address).await?;
+        *kept = Some(connection.clone());
+        Ok(connection)
     }
 
     fn show(&self, script: &Script) {
@@ -137,5 +157,14 @@ impl Drive<'_> {
             message: "the run was cancelled".to_owned(),
             hint: None,
         }
+    }
+}
+
+/// Tells whether an error means that the connection is gone.
+fn is_loss(kind: crate::transport::TransportErrorKind) -> bool {
+    use crate::transport::TransportErrorKind as Kind;
+    match kind {
+        Kind::Connect | Kind::Lost | Kind::Protocol | Kind::Authentication => true,
+        Kind::HostKey | Kind::Become | Kind::Transfer | Kind::Cancelled => false,
     }
 }

@@ -84,7 +84,8 @@ fn block_reads(block: &Block, play: &Play, world: &World, role: Option<&PathBuf>
     let role = usage.map(|usage| &usage.role.path).or(role);
     let lists = [&block.block, &block.rescue, &block.always];
     let inner = lists.into_iter().flatten();
-    let of_role = usage.into_iter().flat_map(|usage| usage.dependencies.iter().chain(&usage.role.handlers));
+    let of_role =
+        usage.into_iter().flat_map(|usage| usage.dependencies.iter().chain(&usage.role.handlers));
     inner.chain(of_role).any(|item| item_reads(item, play, world, role))
 }
 
@@ -107,7 +108,10 @@ fn task_reads(task: &Task, play: &Play, world: &World, role: Option<&PathBuf>) -
     let text = files.find("templates", src).ok().and_then(|path| world.files.read_text(&path).ok());
     match text {
         Some(text) => {
-            reads_facts(&text) || ["include", "import", "extends", "lookup", "query"].iter().any(|word| text.contains(word))
+            reads_facts(&text)
+                || ["include", "import", "extends", "lookup", "query"]
+                    .iter()
+                    .any(|word| text.contains(word))
         }
         None => true,
     }
@@ -123,10 +127,8 @@ fn reads_facts(text: &str) -> bool {
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
             return false;
         }
-        let word: String = text[at..]
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect();
+        let word: String =
+            text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         let connection = ["ansible_ssh_", "ansible_become_", "ansible_sudo_"];
         !NOT_FACTS.contains(&word.as_str())
             && !connection.iter().any(|start| word.starts_with(start))

@@ -20,7 +20,9 @@ pub(crate) fn meant(
     notification: &str,
 ) -> Vec<usize> {
     let named: Vec<usize> = (0..handlers.len())
-        .filter(|at| handlers.get(*at).is_some_and(|plan| is_named(scene, host, plan, notification)))
+        .filter(|at| {
+            handlers.get(*at).is_some_and(|plan| is_named(scene, host, plan, notification))
+        })
         .collect();
     let role_of = |at: &usize| handlers.get(*at).and_then(|plan| plan.lineage.role.as_ref());
     let by_name = named
@@ -33,9 +35,8 @@ pub(crate) fn meant(
         .copied();
     let mut meant: Vec<usize> = by_name.into_iter().collect();
     for (at, plan) in handlers.iter().enumerate() {
-        let listens = plan.task.listen.iter().any(|topic| {
-            text(scene, host, plan, topic) == notification
-        });
+        let listens =
+            plan.task.listen.iter().any(|topic| text(scene, host, plan, topic) == notification);
         if listens && !meant.contains(&at) {
             meant.push(at);
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::engine::arguments;
-use crate::engine::compile::{BlockPlan, Compiler, Lineage, Order, Part, Place, TaskPlan, role_view};
+use crate::engine::compile::{
+    BlockPlan, Compiler, Lineage, Order, Part, Place, TaskPlan, role_view,
+};
 use crate::engine::files::TaskFiles;
 use crate::engine::result::Finished;
 use crate::engine::scene::{Run, Scene};
@@ -144,7 +146,8 @@ fn included(job: &Job, view: &View, what: What, shown_as: String) -> Single {
         };
     }
     let apply = task.action.named.iter().find(|argument| argument.name == "apply");
-    let key = format!("{what:?}|{:?}", values.iter().map(|(_, value)| shown(value)).collect::<Vec<_>>());
+    let key =
+        format!("{what:?}|{:?}", values.iter().map(|(_, value)| shown(value)).collect::<Vec<_>>());
     let include = Include {
         what,
         params: Arc::new(Layer::data(values, "loop of the include")),
@@ -214,7 +217,12 @@ pub(crate) fn build(
     let layers = scene.layers(host, Some(plan));
     let render_view = View::new(&scene.run, layers.clone(), Arc::from([]));
     let render = |node: &Node| tag_words(node, &render_view);
-    let compiler = Compiler { tags: &scene.run.tags, ids: &scene.run.ids, render: &render, handler: plan.handler };
+    let compiler = Compiler {
+        tags: &scene.run.tags,
+        ids: &scene.run.ids,
+        render: &render,
+        handler: plan.handler,
+    };
     let early = HostEarly { run: &scene.run, layers };
     let mut lineage = Lineage::clone(&plan.lineage);
     lineage.params.push(include.params.clone());
@@ -389,7 +397,9 @@ fn read_vars(
     let text = |name: &str| args.text(name).map_err(|error| error.message);
     let mut found = Vec::new();
     match (text("file")?, text("dir")?) {
-        (Some(file), _) => found.push(files.find("vars", &file).map_err(|tried| not_found(&file, &tried))?),
+        (Some(file), _) => {
+            found.push(files.find("vars", &file).map_err(|tried| not_found(&file, &tried))?)
+        }
         (None, Some(dir)) => {
             let folder = files.find("vars", &dir).map_err(|tried| not_found(&dir, &tried))?;
             collect_folder(job, args, &folder, 1, &mut found)?;
@@ -435,16 +445,15 @@ fn collect_folder(
     let files = &job.scene.run.world.files;
     let words = |name: &str| args.list(name).map_err(|error| error.message);
     let limit = args.integer("depth").map_err(|error| error.message)?.unwrap_or(0);
-    let endings = words("extensions")?
-        .unwrap_or_else(|| ["json", "yaml", "yml"].map(str::to_owned).to_vec());
+    let endings =
+        words("extensions")?.unwrap_or_else(|| ["json", "yaml", "yml"].map(str::to_owned).to_vec());
     let ignored = words("ignore_files")?.unwrap_or_default();
     let matching = args.text("files_matching").map_err(|error| error.message)?;
     let matching = matching
         .map(|text| fancy_regex::Regex::new(&text).map_err(|error| error.to_string()))
         .transpose()?;
-    let lenient = args
-        .boolean("ignore_unknown_extensions", false)
-        .map_err(|error| error.message)?;
+    let lenient =
+        args.boolean("ignore_unknown_extensions", false).map_err(|error| error.message)?;
     for name in files.list(folder).map_err(|error| format!("{}: {error}", folder.display()))? {
         let path = folder.join(&name);
         if files.is_dir(&path) {

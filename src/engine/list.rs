@@ -188,7 +188,9 @@ impl Walk {
 fn add_tags(common: &Common, into: &mut BTreeSet<String>) {
     for node in &common.tags {
         match &node.kind {
-            NodeKind::Seq(items) => into.extend(items.iter().filter_map(Node::raw).map(str::to_owned)),
+            NodeKind::Seq(items) => {
+                into.extend(items.iter().filter_map(Node::raw).map(str::to_owned))
+            }
             NodeKind::Scalar(scalar) => {
                 into.extend(scalar.raw.split(',').map(|tag| tag.trim().to_owned()));
             }

@@ -384,9 +384,9 @@ impl Scene {
     /// Adds the handlers of a role included at run time, once.
     pub(crate) fn add_handlers(&self, view: &RoleView, make: impl FnOnce(&mut Vec<Arc<TaskPlan>>)) {
         let mut handlers = write(&self.handlers);
-        let known = handlers.iter().any(|plan| {
-            plan.lineage.role.as_ref().is_some_and(|other| other.path == view.path)
-        });
+        let known = handlers
+            .iter()
+            .any(|plan| plan.lineage.role.as_ref().is_some_and(|other| other.path == view.path));
         if !known {
             make(Arc::make_mut(&mut handlers));
         }

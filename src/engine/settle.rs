@@ -119,9 +119,8 @@ fn apply_effects(run: &Arc<Run>, end: &mut TaskEnd, sharers: &[HostName]) {
             }
             Effect::AddHost { name, groups, variables } => {
                 let name = HostName::new(name);
-                let variables = variables
-                    .iter()
-                    .map(|(name, value)| (name.clone(), value_of(value)));
+                let variables =
+                    variables.iter().map(|(name, value)| (name.clone(), value_of(value)));
                 run.change_inventory(|inventory| {
                     inventory.add_host(&name, &groups, variables);
                 });

@@ -57,9 +57,12 @@ pub(crate) fn task_name(scene: &Scene, host: &HostName, plan: &TaskPlan) -> Stri
     let name = if raw.is_empty() {
         match plan.kind {
             TaskKind::IncludeRole => {
-                let role = plan.task.action.named.iter().find(|argument| {
-                    matches!(argument.name.as_str(), "name" | "role")
-                });
+                let role = plan
+                    .task
+                    .action
+                    .named
+                    .iter()
+                    .find(|argument| matches!(argument.name.as_str(), "name" | "role"));
                 let role = role.and_then(|argument| argument.value.raw()).unwrap_or_default();
                 format!("{} : {role}", plan.task.action.written)
             }
@@ -222,7 +225,8 @@ async fn together(
     let first = first_host(walks, group);
     announce(scene, &first, plan);
     let once = is_once(scene, &first, plan);
-    let workers: Vec<usize> = if once { group.iter().take(1).copied().collect() } else { group.to_vec() };
+    let workers: Vec<usize> =
+        if once { group.iter().take(1).copied().collect() } else { group.to_vec() };
     let sharers: Vec<HostName> = if once {
         walks
             .iter()
@@ -373,10 +377,8 @@ fn bring_in(
     let mut built: HashMap<usize, Vec<Part>> = HashMap::new();
     let mut failed = false;
     for (number, (include, hosts)) in kinds.iter().enumerate() {
-        let names: Vec<HostName> = hosts
-            .iter()
-            .filter_map(|at| walks.get(*at).map(|walk| walk.host.clone()))
-            .collect();
+        let names: Vec<HostName> =
+            hosts.iter().filter_map(|at| walks.get(*at).map(|walk| walk.host.clone())).collect();
         let Some(first) = names.first() else { continue };
         let mut inner = order.clone();
         inner.push(u32::try_from(number).unwrap_or(u32::MAX));
@@ -424,7 +426,8 @@ fn places(scene: &Scene, errors: &crate::source::Diagnostics) -> String {
         .0
         .iter()
         .map(|one| {
-            let place = one.labels.first().and_then(|label| scene.run.world.sources.locate(label.span));
+            let place =
+                one.labels.first().and_then(|label| scene.run.world.sources.locate(label.span));
             match place {
                 Some(place) => format!("{place}: {}", one.message),
                 None => one.message.clone(),
@@ -447,7 +450,8 @@ async fn meta(
 ) -> Option<BatchEnd> {
     let raw = plan.task.action.free_form.as_ref().and_then(|node| node.raw()).unwrap_or_default();
     let for_all = FOR_ALL.contains(&raw) || is_once(scene, &first_host(walks, group), plan);
-    let actors: Vec<usize> = if for_all { group.iter().take(1).copied().collect() } else { group.to_vec() };
+    let actors: Vec<usize> =
+        if for_all { group.iter().take(1).copied().collect() } else { group.to_vec() };
     for at in actors {
         let Some(host) = walks.get(at).map(|walk| walk.host.clone()) else { continue };
         if !plan.implicit {
@@ -520,13 +524,7 @@ async fn meta_word(
 }
 
 /// Does what a meta word says to one host.
-async fn meta_on(
-    scene: &Arc<Scene>,
-    walk: &mut Walk,
-    plan: &TaskPlan,
-    word: &str,
-    order: &Order,
-) {
+async fn meta_on(scene: &Arc<Scene>, walk: &mut Walk, plan: &TaskPlan, word: &str, order: &Order) {
     match word {
         "flush_handlers" => walk.flush(order.clone()),
         "end_host" => walk.end(),

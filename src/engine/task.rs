@@ -116,8 +116,7 @@ impl Job {
     /// Does the task.
     pub(crate) async fn run(self) -> TaskEnd {
         let started = Instant::now();
-        let search: Arc<[PathBuf]> =
-            magic::search_path(&self.plan, &self.scene.plan.play).into();
+        let search: Arc<[PathBuf]> = magic::search_path(&self.plan, &self.scene.plan.play).into();
         let layers = self.scene.layers(&self.host, Some(&self.plan));
         let view = View::new(&self.scene.run, layers, search.clone());
         self.scene.run.emit(Event::HostStarted { task: self.plan.id, host: self.host.clone() });
@@ -268,7 +267,8 @@ impl Job {
             (Some(delegate), true) => delegate.clone(),
             (Some(_) | None, _) => self.host.clone(),
         };
-        let setup = self.plan.kind == TaskKind::GatherFacts || self.plan.task.action.name == "setup";
+        let setup =
+            self.plan.kind == TaskKind::GatherFacts || self.plan.task.action.name == "setup";
         let prefix = if setup { Prefix::Ansible } else { Prefix::None };
         for effect in single.finished.effects.drain(..) {
             end.effects.push((facts_of.clone(), effect, prefix));
@@ -284,7 +284,8 @@ impl Job {
                     }
                     Ok(value) => end.notify.push(shown(&value)),
                     Err(error) => {
-                        single.finished = Finished::failed(format!("Task failed: {}", error.message));
+                        single.finished =
+                            Finished::failed(format!("Task failed: {}", error.message));
                     }
                 }
             }
@@ -294,9 +295,9 @@ impl Job {
     fn emit_item(&self, view: &View, single: &Single, item: &Value, no_log: bool) {
         let label = match &self.plan.task.loop_control.label {
             _ if no_log => "(censored due to no_log)".to_owned(),
-            Some(node) => view.text(node).unwrap_or_else(|error| {
-                format!("<< error 1 - {} >>", error.message)
-            }),
+            Some(node) => {
+                view.text(node).unwrap_or_else(|error| format!("<< error 1 - {} >>", error.message))
+            }
             None => shown(item),
         };
         let run = &self.scene.run;
@@ -319,7 +320,9 @@ impl Job {
     pub(crate) fn decorate(&self, result: &mut Map<String, Json>, status: crate::outcome::Status) {
         let name = self.plan.task.action.name.as_str();
         let talks = match name {
-            "debug" => status != crate::outcome::Status::Skipped && !result.contains_key("censored"),
+            "debug" => {
+                status != crate::outcome::Status::Skipped && !result.contains_key("censored")
+            }
             "assert" => status != crate::outcome::Status::Skipped,
             _ => false,
         };
@@ -338,7 +341,10 @@ impl Job {
                 let message = result.contains_key("msg");
                 let item = self.plan.task.loop_control.loop_var.as_ref().and_then(Node::raw);
                 result.retain(|key, _| {
-                    key == "msg" || (!message && !ADDED.contains(&key.as_str()) && Some(key.as_str()) != item)
+                    key == "msg"
+                        || (!message
+                            && !ADDED.contains(&key.as_str())
+                            && Some(key.as_str()) != item)
                 });
             }
             result.insert("_ansible_verbose_always".to_owned(), true.into());
@@ -372,7 +378,9 @@ impl Job {
                         single.meta = word;
                         single
                     }
-                    Err(error) => Single::of(Finished::failed(format!("Task failed: {}", error.message))),
+                    Err(error) => {
+                        Single::of(Finished::failed(format!("Task failed: {}", error.message)))
+                    }
                 }
             }
             TaskKind::IncludeTasks => include::tasks(self, view),
@@ -395,7 +403,9 @@ pub(crate) fn unmet(conditions: &[Node], view: &View) -> Result<Option<Json>, Te
 /// Makes the result of a condition that could not be told.
 pub(crate) fn condition_failed(error: &TemplateError) -> Finished {
     match error.kind {
-        TemplateErrorKind::NotBoolean => Finished::failed(format!("Task failed: {}", error.message)),
+        TemplateErrorKind::NotBoolean => {
+            Finished::failed(format!("Task failed: {}", error.message))
+        }
         TemplateErrorKind::Undefined
         | TemplateErrorKind::Syntax
         | TemplateErrorKind::Runtime
@@ -412,12 +422,17 @@ pub(crate) fn evaluating(message: &str) -> String {
 }
 
 /// Masks secrets in a result.
-pub(crate) fn masked(run: &crate::engine::scene::Run, result: Map<String, Json>) -> Map<String, Json> {
+pub(crate) fn masked(
+    run: &crate::engine::scene::Run,
+    result: Map<String, Json>,
+) -> Map<String, Json> {
     let mut value = Json::Object(result);
     run.world.redactor.redact_json(&mut value);
     match value {
         Json::Object(map) => map,
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => Map::new(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => {
+            Map::new()
+        }
     }
 }
 
@@ -439,9 +454,8 @@ fn carry(layer: &mut Layer, name: &str, value: Value) {
 }
 
 fn loop_items(repeat: &Loop, view: &View) -> Result<Vec<Value>, String> {
-    let resolved = view
-        .resolve(&repeat.over)
-        .map_err(|error| format!("Task failed: {}", error.message))?;
+    let resolved =
+        view.resolve(&repeat.over).map_err(|error| format!("Task failed: {}", error.message))?;
     let is_list = matches!(resolved.kind(), ValueKind::Seq | ValueKind::Iterable);
     let elements = |value: &Value| -> Result<Vec<Value>, String> {
         value.try_iter().map(Iterator::collect).map_err(|error| error.to_string())

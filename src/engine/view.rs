@@ -105,7 +105,9 @@ impl View {
             return Ok(default);
         }
         as_bool(&value).ok_or_else(|| {
-            KeywordError(format!("The value '{value}' of keyword '{keyword}' is not a valid boolean."))
+            KeywordError(format!(
+                "The value '{value}' of keyword '{keyword}' is not a valid boolean."
+            ))
         })
     }
 
@@ -204,7 +206,9 @@ fn python(value: &serde_json::Value) -> String {
         Json::Object(map) => {
             let pairs: Vec<String> = map
                 .iter()
-                .map(|(key, value)| format!("{}: {}", python(&Json::from(key.as_str())), python(value)))
+                .map(|(key, value)| {
+                    format!("{}: {}", python(&Json::from(key.as_str())), python(value))
+                })
                 .collect();
             format!("{{{}}}", pairs.join(", "))
         }

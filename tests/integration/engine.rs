@@ -303,7 +303,9 @@ fn reduced(ran: &Ran) -> String {
                 let shown = !looped
                     || *status == Status::Skipped
                     || (*status == Status::Failed && !result.contains_key("results"));
-                if *looped && *ignored && !shown
+                if *looped
+                    && *ignored
+                    && !shown
                     && let Some((_, line)) = block.last_mut()
                 {
                     line.push_str(" ...ignoring");
