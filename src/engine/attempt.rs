@@ -60,7 +60,12 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn run(self) -> Single {
         let delegated = match self.delegate() {
             Ok(delegated) => delegated,
-            Err(error) => return Single::of(Finished::failed(format!("Task failed: {}", error.0))),
+            Err(error) => {
+                let mut single = Single::of(Finished::failed(format!("Task failed: {}", error.0)));
+                let written = self.job.plan.delegate.to.as_ref().and_then(Node::raw);
+                single.delegated = written.map(HostName::new);
+                return single;
+            }
         };
         let ready = match self.ready(delegated.clone()) {
             Ok(ready) => ready,

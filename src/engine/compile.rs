@@ -116,8 +116,6 @@ pub(crate) struct RoleView {
     pub(crate) key: String,
     /// Runs again when it has run already.
     pub(crate) allow_duplicates: bool,
-    /// Its variables are seen by the rest of the play.
-    pub(crate) public: bool,
 }
 
 /// A part of the tree.
@@ -501,7 +499,6 @@ pub(crate) fn role_view(usage: &RoleUse, block: &Block, outer: Option<&Arc<RoleV
         params,
         key,
         allow_duplicates: usage.allow_duplicates,
-        public: usage.public,
     }
 }
 

@@ -192,6 +192,14 @@ impl Walk {
         })
     }
 
+    /// Tells whether the host is in a `rescue` or `always` already.
+    pub(crate) fn is_recovering(&self) -> bool {
+        self.frames.iter().any(|frame| match frame {
+            Frame::Block { stage, .. } => *stage != Stage::Main,
+            Frame::Handlers { .. } => false,
+        })
+    }
+
     /// The task under way failed.
     pub(crate) fn fail(&mut self) -> Fall {
         let fall = if self.would_rescue() { Fall::Rescued } else { Fall::Failed };

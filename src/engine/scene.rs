@@ -182,11 +182,6 @@ impl Run {
         }
     }
 
-    /// Tells whether facts of a host were gathered.
-    pub(crate) fn has_facts(&self, host: &HostName) -> bool {
-        read(&self.memory).get(host).is_some_and(|known| !known.facts.is_empty())
-    }
-
     /// Adds facts to a host; `prefixed` says that they are also seen as `ansible_NAME` rather than as `NAME`.
     pub(crate) fn add_facts(&self, host: &HostName, facts: &Map<String, Json>, prefixed: bool) {
         let mut memory = write(&self.memory);

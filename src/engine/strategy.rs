@@ -240,12 +240,7 @@ async fn together(
     let mut jobs: HashMap<tokio::task::Id, (usize, Job)> = HashMap::new();
     for at in workers {
         let Some(walk) = walks.get(at) else { continue };
-        let job = Job {
-            scene: scene.clone(),
-            host: walk.host.clone(),
-            plan: plan.clone(),
-            order: order.clone(),
-        };
+        let job = Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
         let handle = running.spawn(gated(job.clone()));
         jobs.insert(handle.id(), (at, job));
     }
@@ -263,15 +258,12 @@ async fn together(
         let own = [walk.host.clone()];
         let shared: &[HostName] = if once { &sharers } else { &own };
         if !end.includes.is_empty() {
-            includes.push((at, std::mem::take(&mut end.includes)));
+            let list = std::mem::take(&mut end.includes);
             if !end.finished.is_bad() {
-                // An include shows itself, by the line that says what was included.
-                scene.run.count(&end.host, |tally| tally.ok += 1);
+                includes.push((at, list));
                 continue;
             }
         }
-        let notified = std::mem::take(&mut end.notify);
-        end.notify.clone_from(&notified);
         let include_lost = matches!(plan.kind, TaskKind::IncludeTasks | TaskKind::IncludeRole)
             && end.finished.data.contains_key("reason");
         if include_lost {
@@ -289,13 +281,14 @@ async fn together(
         refresh_lists(scene, walks);
     }
     if !includes.is_empty() {
-        let failed = bring_in(scene, walks, group, plan, order, includes, once);
+        let failed = bring_in(scene, walks, plan, order, includes);
         lost_any |= failed;
     }
     if fatal {
         let mut broke = false;
         for walk in walks.iter_mut() {
-            if walk.standing() == Standing::Running && !walk.is_failing() {
+            let goes_on = walk.standing() == Standing::Running && !walk.is_failing();
+            if goes_on && !walk.is_recovering() {
                 walk.break_off();
                 broke = true;
             }
@@ -354,16 +347,11 @@ pub(crate) fn refresh_lists(scene: &Scene, walks: &[Walk]) {
 fn bring_in(
     scene: &Arc<Scene>,
     walks: &mut [Walk],
-    group: &[usize],
     plan: &Arc<TaskPlan>,
     order: &Order,
     mut includes: Vec<(usize, Vec<Include>)>,
-    once: bool,
 ) -> bool {
     includes.sort_by_key(|(at, _)| *at);
-    if once && let Some((_, list)) = includes.first().cloned() {
-        includes = group.iter().map(|at| (*at, list.clone())).collect();
-    }
     // Each different include, in the order in which the first host names it.
     let mut kinds: Vec<(Include, Vec<usize>)> = Vec::new();
     for (at, list) in &includes {
@@ -384,6 +372,9 @@ fn bring_in(
         inner.push(u32::try_from(number).unwrap_or(u32::MAX));
         match include::build(scene, first, plan, include, inner) {
             Ok(block) => {
+                for host in &names {
+                    scene.run.count(host, |tally| tally.ok += 1);
+                }
                 scene.run.emit(Event::Included {
                     what: include.shown.clone(),
                     hosts: names,
@@ -398,12 +389,8 @@ fn bring_in(
                 let reason = places(scene, &error);
                 for at in hosts {
                     let Some(walk) = walks.get_mut(*at) else { continue };
-                    let job = Job {
-                        scene: scene.clone(),
-                        host: walk.host.clone(),
-                        plan: plan.clone(),
-                        order: order.clone(),
-                    };
+                    let job =
+                        Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
                     let mut end = include_failed(&job, &include.shown, &reason);
                     let own = [walk.host.clone()];
                     settle(scene, &job, walk, &mut end, &own);
@@ -457,7 +444,7 @@ async fn meta(
         if !plan.implicit {
             announce(scene, &host, plan);
         }
-        let Some(word) = meta_word(scene, &host, plan, order).await else { continue };
+        let Some(word) = meta_word(scene, &host, plan).await else { continue };
         let targets: Vec<usize> = if for_all { group.to_vec() } else { vec![at] };
         match word.as_str() {
             "end_play" => {
@@ -489,19 +476,13 @@ async fn meta(
 }
 
 /// Evaluates a meta task on a host; `None` when its conditions leave it out or it failed.
-async fn meta_word(
-    scene: &Arc<Scene>,
-    host: &HostName,
-    plan: &Arc<TaskPlan>,
-    order: &Order,
-) -> Option<String> {
+async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) -> Option<String> {
     if plan.implicit && plan.when.is_empty() {
         let node = plan.task.action.free_form.as_ref();
         return node.and_then(|node| node.raw()).map(str::to_owned);
     }
     let view = View::new(&scene.run, scene.layers(host, Some(plan)), Arc::from([]));
-    let job =
-        Job { scene: scene.clone(), host: host.clone(), plan: plan.clone(), order: order.clone() };
+    let job = Job { scene: scene.clone(), host: host.clone(), plan: plan.clone() };
     match unmet(&plan.when, &view) {
         Ok(None) => job.run().await.meta,
         Ok(Some(_)) | Err(_) => {
@@ -590,7 +571,7 @@ async fn alone(scene: &Arc<Scene>, mut walk: Walk) -> Walk {
         walk.step();
         let Next { plan, order } = next;
         if plan.kind == TaskKind::Meta {
-            let Some(word) = meta_word(scene, &walk.host, &plan, &order).await else { continue };
+            let Some(word) = meta_word(scene, &walk.host, &plan).await else { continue };
             match word.as_str() {
                 "end_play" | "end_batch" => scene.ended.cancel(),
                 "clear_host_errors" => scene.run.forgive(),
@@ -602,19 +583,13 @@ async fn alone(scene: &Arc<Scene>, mut walk: Walk) -> Walk {
         if scene.is_new_task(plan.id) {
             announce(scene, &walk.host, &plan);
         }
-        let job = Job {
-            scene: scene.clone(),
-            host: walk.host.clone(),
-            plan: plan.clone(),
-            order: order.clone(),
-        };
+        let job = Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
         let mut end = gated(job.clone()).await;
         let own = [walk.host.clone()];
         let list = std::mem::take(&mut end.includes);
         if !list.is_empty() && !end.finished.is_bad() {
-            scene.run.count(&end.host, |tally| tally.ok += 1);
             let mut one = [walk];
-            bring_in(scene, &mut one, &[0], &plan, &order, vec![(0, list)], false);
+            bring_in(scene, &mut one, &plan, &order, vec![(0, list)]);
             let [back] = one;
             walk = back;
             continue;

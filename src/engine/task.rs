@@ -9,7 +9,7 @@ use minijinja::value::ValueKind;
 use serde_json::{Map, Value as Json};
 
 use crate::engine::attempt::Attempt;
-use crate::engine::compile::{Order, TaskKind, TaskPlan};
+use crate::engine::compile::{TaskKind, TaskPlan};
 use crate::engine::include::Include;
 use crate::engine::result::{Finished, of_loop};
 use crate::engine::scene::Scene;
@@ -29,7 +29,6 @@ pub(crate) struct Job {
     pub(crate) scene: Arc<Scene>,
     pub(crate) host: HostName,
     pub(crate) plan: Arc<TaskPlan>,
-    pub(crate) order: Order,
 }
 
 /// What came of it.

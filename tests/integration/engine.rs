@@ -213,10 +213,7 @@ fn tail(status: Status, result: &Map<String, Json>) -> String {
     }
     let shown: Map<String, Json> = result
         .iter()
-        .filter(|(key, _)| {
-            !key.starts_with("_ansible_")
-                && !matches!(key.as_str(), "changed" | "failed" | "skipped")
-        })
+        .filter(|(key, _)| !key.starts_with("_ansible_") && key.as_str() != "failed")
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     format!(" => {}", sorted(&Json::Object(shown)))
