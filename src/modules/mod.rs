@@ -9,14 +9,17 @@
 mod action;
 mod add_host;
 mod apt;
+mod apt_repository;
 mod args;
 mod assert;
 mod attributes;
+mod authorized_key;
 mod blockinfile;
 mod command;
 mod command_words;
 mod container;
 mod copy;
+mod cron;
 mod debug;
 mod edit;
 mod environment;
@@ -92,12 +95,14 @@ use crate::template::TemplateOptions;
 pub static ALL: &[&dyn Module] = &[
     &add_host::AddHost,
     &apt::Apt,
-    &apt::Package,
+    &apt_repository::AptRepository,
     &assert::Assert,
+    &authorized_key::AuthorizedKey,
     &blockinfile::BlockInFile,
     &command::Command,
     &container::Container,
     &copy::Copy,
+    &cron::Cron,
     &debug::Debug,
     &fail::Fail,
     &file::File,
@@ -135,7 +140,6 @@ pub static ALL: &[&dyn Module] = &[
     &ping::Ping,
     &replace::Replace,
     &service::Service,
-    &service::Systemd,
     &service_facts::ServiceFacts,
     &set_fact::SetFact,
     &set_stats::SetStats,
