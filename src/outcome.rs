@@ -2,6 +2,8 @@
 //!
 //! Lives here: [`Outcome`], its status, diffs and effects. Does not: who counts them (engine, report).
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -79,6 +81,14 @@ pub enum Effect {
     },
     /// `meta: …` and what else steers the run; the word is one of Ansible's free forms.
     Meta(String),
+    /// `fetch`: a file to keep on this machine, written atomically; folders are made. A relative path is relative to the
+    /// playbook's folder.
+    Keep {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        content: Vec<u8>,
+    },
     /// `set_stats`: figures of the run.
     Stats {
         /// Names and values.

@@ -24,7 +24,9 @@ mod debug;
 mod edit;
 mod environment;
 mod fail;
+mod fetch;
 mod file;
+mod find;
 mod getent;
 mod group;
 mod group_by;
@@ -59,15 +61,19 @@ mod pg_wait;
 mod ping;
 mod place;
 mod python_regex;
+mod raw;
 mod replace;
+mod script;
 mod service;
 mod service_facts;
 mod set_fact;
 mod set_stats;
 mod setup;
 mod shell;
+mod slurp;
 mod stat;
 mod sysctl;
+mod tempfile;
 mod template;
 #[cfg(test)]
 mod test_context;
@@ -105,8 +111,9 @@ pub static ALL: &[&dyn Module] = &[
     &cron::Cron,
     &debug::Debug,
     &fail::Fail,
+    &fetch::Fetch,
     &file::File,
-    &setup::GatherFacts,
+    &find::Find,
     &getent::Getent,
     &group::Group,
     &group_by::GroupBy,
@@ -116,7 +123,6 @@ pub static ALL: &[&dyn Module] = &[
     &include_vars::IncludeVars,
     &lineinfile::LineInFile,
     &meta::Meta,
-    &apt::Package,
     &package_facts::PackageFacts,
     &pause::Pause,
     &pg_aside::PgAside,
@@ -138,16 +144,20 @@ pub static ALL: &[&dyn Module] = &[
     &pg_verify_write::PgVerifyWrite,
     &pg_wait::PgWait,
     &ping::Ping,
+    &raw::Raw,
     &replace::Replace,
+    &script::Script,
     &service::Service,
     &service_facts::ServiceFacts,
     &set_fact::SetFact,
     &set_stats::SetStats,
+    &setup::GatherFacts,
     &setup::Setup,
     &shell::Shell,
+    &slurp::Slurp,
     &stat::Stat,
     &sysctl::Sysctl,
-    &service::Systemd,
+    &tempfile::TempFile,
     &template::Template,
     &user::User,
     &wait_for::WaitFor,
