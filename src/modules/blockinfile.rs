@@ -6,7 +6,7 @@ use crate::modules::attributes::{
     GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, UNSAFE_WRITES,
 };
 use crate::modules::copy::{BACKUP, VALIDATE};
-use crate::modules::edit::{self, Edit, Edited, Editor};
+use crate::modules::edit::{self, Edit, Edited, Editor, Refusal};
 use crate::modules::lineinfile::{CREATE, PATH};
 use crate::modules::python_regex::{Anchors, compile};
 use crate::modules::{
@@ -149,7 +149,7 @@ struct Block {
 
 impl Block {
     /// Takes the old block out, if there is one, and returns where the new one goes.
-    fn take_out(&self, lines: &mut Vec<String>) -> Result<usize, Outcome> {
+    fn take_out(&self, lines: &mut Vec<String>) -> Result<usize, Refusal> {
         let last = |marker: &String| lines.iter().rposition(|line| line == marker);
         if let (Some(begin), Some(end)) = (last(&self.begin), last(&self.end)) {
             let (from, to) = (begin.min(end), begin.max(end));
@@ -161,7 +161,7 @@ impl Block {
         };
         let mut spot = lines.len();
         for (number, line) in lines.iter().enumerate() {
-            if regex.is_match(line).map_err(|error| Outcome::failed(error.to_string()))? {
+            if regex.is_match(line)? {
                 spot = number + offset;
             }
         }
@@ -170,10 +170,10 @@ impl Block {
 }
 
 impl Editor for Block {
-    fn edit(&self, text: Option<&str>) -> Result<Edited, Outcome> {
+    fn edit(&self, text: Option<&str>) -> Result<Edited, Refusal> {
         if text.is_none() && !self.create {
             let message = format!("Path {} does not exist !", self.path);
-            return Err(Outcome::failed(message).with("rc", 257));
+            return Err(Refusal::missing(message));
         }
         let old = text.unwrap_or_default();
         // Not `lines()`: a carriage return belongs to the line and stays.

@@ -11,7 +11,7 @@ use crate::modules::copy;
 use crate::modules::host_paths::HOST_PATHS;
 use crate::modules::place::{self, PLACE, Placement};
 use crate::modules::{Action, ArgError, Args, Done, Mode, Reach, Step, TaskContext, verdict};
-use crate::outcome::{Diff, Outcome, Status};
+use crate::outcome::{Diff, Outcome};
 use crate::shell::{Reply, Script};
 
 /// Files above this are not edited line by line.
@@ -31,10 +31,37 @@ pub(super) struct Edited {
     pub(super) data: Map<String, Value>,
 }
 
+/// Why an editor does not edit.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Refusal {
+    /// `msg` of the result.
+    pub(super) message: String,
+    /// `rc` of the result, where Ansible gives one.
+    pub(super) rc: Option<i64>,
+}
+
+impl Refusal {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), rc: None }
+    }
+
+    /// The file is not there, and may not be made.
+    pub(super) fn missing(message: String) -> Self {
+        Self { message, rc: Some(257) }
+    }
+}
+
+impl From<fancy_regex::Error> for Refusal {
+    fn from(error: fancy_regex::Error) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// One way of editing.
 pub(super) trait Editor: Send {
     /// Returns the new text, or a refusal. `None` is a file that is not there.
-    fn edit(&self, text: Option<&str>) -> Result<Edited, Outcome>;
+    fn edit(&self, text: Option<&str>) -> Result<Edited, Refusal>;
     /// Words the result as this module's users know it.
     fn report(&self, outcome: Outcome, backup: Option<String>) -> Outcome;
     /// Returns the headings of the content's diff.
@@ -105,14 +132,11 @@ impl<E: Editor> Edit<E> {
         Step::Send(script.var("size_limit", SIZE_LIMIT.to_string()))
     }
 
-    fn compute(&mut self, reply: &Reply) -> Result<Seen, Outcome> {
-        if let Some(failed) = verdict::failure(reply) {
-            return Err(failed);
-        }
+    fn compute(&self, reply: &Reply) -> Result<Seen, Refusal> {
         let path = reply.field("path").unwrap_or_default();
         if reply.fields.is_set("folder") {
             let message = format!("Path {path} is a directory !");
-            return Err(Outcome::failed(message).with("rc", 256));
+            return Err(Refusal { message, rc: Some(256) });
         }
         let old = reply.fields.bytes("text").map(<[u8]>::to_vec);
         let edited = match &old {
@@ -120,7 +144,7 @@ impl<E: Editor> Edit<E> {
             Some(bytes) => {
                 let text = std::str::from_utf8(bytes).map_err(|error| {
                     let at = error.valid_up_to();
-                    Outcome::failed(format!("{path} is not UTF-8 text at byte {at}"))
+                    Refusal::new(format!("{path} is not UTF-8 text at byte {at}"))
                 })?;
                 self.editor.edit(Some(text))?
             }
@@ -131,9 +155,18 @@ impl<E: Editor> Edit<E> {
 
     /// Decides after reading: nothing to do, or write.
     fn decide(&mut self, reply: &Reply) -> Step {
+        if let Some(failed) = verdict::failure(reply) {
+            return Step::Done(failed);
+        }
         let seen = match self.compute(reply) {
             Ok(seen) => seen,
-            Err(outcome) => return Step::Done(outcome),
+            Err(refusal) => {
+                let failed = Outcome::failed(refusal.message);
+                return Step::Done(match refusal.rc {
+                    Some(rc) => failed.with("rc", rc),
+                    None => failed,
+                });
+            }
         };
         let same_text = seen.old.as_deref().unwrap_or_default() == seen.edited.text.as_bytes();
         let absent_and_empty = seen.old.is_none() && seen.edited.text.is_empty();
@@ -199,7 +232,6 @@ impl<E: Editor> Edit<E> {
             let header = format!("{} (file attributes)", seen.path);
             outcome.diff.extend(attributes::diff(&header, before, after));
         }
-        debug_assert!(outcome.status != Status::Failed, "failures take another way");
         self.editor.report(outcome, backup)
     }
 }

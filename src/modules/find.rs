@@ -183,7 +183,10 @@ fn glob(text: &str) -> String {
                     Some(inside) => ("^", inside.to_owned()),
                     None => ("", inside),
                 };
-                out.push_str(&format!("[{not}{}]", inside.replace('\\', "\\\\")));
+                out.push('[');
+                out.push_str(not);
+                out.push_str(&inside.replace('\\', "\\\\"));
+                out.push(']');
                 index = end + 1;
             }
             (plain, _) if plain.is_alphanumeric() || *plain == '_' => out.push(*plain),

@@ -6,7 +6,7 @@ use crate::modules::attributes::{
     GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, UNSAFE_WRITES,
 };
 use crate::modules::copy::{BACKUP, VALIDATE};
-use crate::modules::edit::{self, Edit, Edited, Editor};
+use crate::modules::edit::{self, Edit, Edited, Editor, Refusal};
 use crate::modules::python_regex::{Anchors, Replacement, compile};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
@@ -184,13 +184,13 @@ fn bare(line: &str) -> &str {
     line.trim_end_matches(['\r', '\n'])
 }
 
-fn matches(regex: &fancy_regex::Regex, line: &str) -> Result<bool, Outcome> {
-    regex.is_match(line).map_err(|error| Outcome::failed(error.to_string()))
+fn matches(regex: &fancy_regex::Regex, line: &str) -> Result<bool, Refusal> {
+    Ok(regex.is_match(line)?)
 }
 
 impl Lines {
     /// Tells whether a line is the one that is meant.
-    fn is_meant(&self, line: &str) -> Result<bool, Outcome> {
+    fn is_meant(&self, line: &str) -> Result<bool, Refusal> {
         match (&self.regex, &self.search) {
             (Some(regex), _) => matches(regex, line),
             (None, Some(search)) => Ok(line.contains(search.as_str())),
@@ -198,7 +198,7 @@ impl Lines {
         }
     }
 
-    fn remove(&self, text: &str) -> Result<Edited, Outcome> {
+    fn remove(&self, text: &str) -> Result<Edited, Refusal> {
         let mut kept = String::new();
         let mut found = 0;
         for line in text.split_inclusive('\n') {
@@ -213,7 +213,7 @@ impl Lines {
         Ok(Edited { text: kept, message, data })
     }
 
-    fn put(&self, text: &str) -> Result<Edited, Outcome> {
+    fn put(&self, text: &str) -> Result<Edited, Refusal> {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let wanted = self.line.as_deref().unwrap_or_default();
         let mut meant = None;
@@ -276,15 +276,15 @@ impl Lines {
     }
 
     /// Fills the line's groups from the line that matched.
-    fn filled(&self, old: &str) -> Result<Option<String>, Outcome> {
+    fn filled(&self, old: &str) -> Result<Option<String>, Refusal> {
         let (Some(regex), Some(template)) = (&self.regex, &self.template) else { return Ok(None) };
-        let captures = regex.captures(old).map_err(|error| Outcome::failed(error.to_string()))?;
+        let captures = regex.captures(old)?;
         Ok(captures.map(|captures| template.expand(&captures)))
     }
 }
 
 impl Editor for Lines {
-    fn edit(&self, text: Option<&str>) -> Result<Edited, Outcome> {
+    fn edit(&self, text: Option<&str>) -> Result<Edited, Refusal> {
         match (text, self.present) {
             (Some(text), true) => self.put(text),
             (Some(text), false) => self.remove(text),
@@ -295,7 +295,7 @@ impl Editor for Lines {
             (None, true) if self.create => self.put(""),
             (None, true) => {
                 let message = format!("Destination {} does not exist !", self.path);
-                Err(Outcome::failed(message).with("rc", 257))
+                Err(Refusal::missing(message))
             }
         }
     }

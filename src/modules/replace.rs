@@ -6,7 +6,7 @@ use crate::modules::attributes::{
     GROUP, MODE, OWNER, SELEVEL, SEROLE, SETYPE, SEUSER, UNSAFE_WRITES,
 };
 use crate::modules::copy::{BACKUP, VALIDATE};
-use crate::modules::edit::{self, Edit, Edited, Editor};
+use crate::modules::edit::{self, Edit, Edited, Editor, Refusal};
 use crate::modules::lineinfile::PATH;
 use crate::modules::python_regex::{Anchors, Replacement, compile, replace_all};
 use crate::modules::{
@@ -96,17 +96,16 @@ struct Matches {
 }
 
 impl Editor for Matches {
-    fn edit(&self, text: Option<&str>) -> Result<Edited, Outcome> {
+    fn edit(&self, text: Option<&str>) -> Result<Edited, Refusal> {
         let Some(text) = text else {
             let message = format!("Path {} does not exist !", self.path);
-            return Err(Outcome::failed(message).with("rc", 257));
+            return Err(Refusal::missing(message));
         };
         let data: Map<_, _> = [("rc".to_owned(), json!(0))].into_iter().collect();
         let (start, end) = match &self.section {
             None => (0, text.len()),
             Some((regex, written)) => {
-                let found =
-                    regex.captures(text).map_err(|error| Outcome::failed(error.to_string()))?;
+                let found = regex.captures(text)?;
                 let Some(section) = found.as_ref().and_then(|found| found.name("subsection"))
                 else {
                     let message = format!(
@@ -120,7 +119,7 @@ impl Editor for Matches {
         let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
         let (middle, count) =
             replace_all(&self.regex, &self.template, part(start..end)).map_err(|error| {
-                Outcome::failed(format!("Unable to process replace due to error: {error}"))
+                Refusal::new(format!("Unable to process replace due to error: {error}"))
             })?;
         let changed = middle != part(start..end);
         let new = [part(0..start), &middle, part(end..text.len())].concat();

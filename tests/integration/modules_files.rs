@@ -1,10 +1,6 @@
 //! File modules against real shells. Expected keys and texts were observed with ansible-core 2.19.14.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a claim that cannot be looked at is a failed test"
-)]
+#![expect(clippy::panic, reason = "a claim that cannot be looked at is a failed test")]
 
 use std::os::unix::fs::MetadataExt as _;
 
