@@ -81,8 +81,8 @@ pub enum Effect {
     },
     /// `meta: …` and what else steers the run; the word is one of Ansible's free forms.
     Meta(String),
-    /// `fetch`: a file to keep on this machine, written atomically; folders are made. A relative path is relative to the
-    /// playbook's folder.
+    /// `fetch`: a file to keep on this machine, written atomically; folders are made. A relative path is
+    /// relative to the working folder.
     Keep {
         /// Where.
         path: PathBuf,

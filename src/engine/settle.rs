@@ -134,9 +134,26 @@ fn apply_effects(run: &Arc<Run>, end: &mut TaskEnd, sharers: &[HostName]) {
                 });
             }
             Effect::Stats { data, per_host } => run.add_stats(&end.host, &data, per_host),
+            Effect::Keep { path, content } => {
+                // A file that was asked for and cannot be kept must not look like a success.
+                if let Err(error) = keep(&path, &content) {
+                    run.stop_with(format!("cannot keep {}: {error}", path.display()));
+                }
+            }
             Effect::Meta(_) => {}
         }
     }
+}
+
+/// Writes a fetched file on this machine: beside its place, then renamed.
+fn keep(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".matron-part");
+    std::fs::write(&beside, content)?;
+    std::fs::rename(&beside, path)
 }
 
 /// Masks values of variables that are named like secrets.
