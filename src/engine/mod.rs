@@ -11,6 +11,7 @@ mod adhoc;
 mod arguments;
 mod attempt;
 mod catalog;
+mod check;
 mod compile;
 mod conductor;
 mod connection;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 pub use adhoc::ad_hoc;
 pub use catalog::{Early, catalog};
+pub use check::check;
 pub use list::{Listing, list};
 use tokio_util::sync::CancellationToken;
 

@@ -177,7 +177,11 @@ async fn play(path: &Path) -> Ran {
     let (playbook, _) = loader
         .playbook(path, &Early::new(&world))
         .unwrap_or_else(|errors| panic!("{} does not load: {errors}", path.display()));
-    let result = engine::run(&world, inventory, vec![playbook]).await;
+    let playbooks = vec![playbook];
+    if let Err(errors) = engine::check(&world, &inventory, &playbooks) {
+        panic!("{} is refused: {errors}", path.display());
+    }
+    let result = engine::run(&world, inventory, playbooks).await;
     let events = log.0.lock().expect("no panic while logging").clone();
     Ran { events, exit: result.exit }
 }
@@ -390,4 +394,67 @@ async fn playbooks_end_as_they_do_under_ansible() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// Returns what the checks before a run say to a playbook, as `line:column message (hint)`.
+fn refused(text: &str) -> Vec<String> {
+    let log = Arc::new(Log::default());
+    let mut world = world(Options { forks: 5, ..Options::default() }, log, Layer::default());
+    world.files = Arc::new(matron::source::MemoryFiles::of(&[("site.yml", text)]));
+    let loader = Loader::new(
+        world.sources.clone(),
+        world.files.clone(),
+        engine::catalog(),
+        world.roles_path.clone(),
+    );
+    let (playbook, _) =
+        loader.playbook(Path::new("site.yml"), &Early::new(&world)).expect("playbook loads");
+    let errors = engine::check(&world, &Inventory::default(), &[playbook]).err();
+    let errors = errors.map(|all| all.0).unwrap_or_default();
+    errors
+        .iter()
+        .map(|one| {
+            let place = one.labels.first().and_then(|label| world.sources.locate(label.span));
+            let place = place.map(|at| format!("{}:{} ", at.line, at.column)).unwrap_or_default();
+            let hint = one.hints.first().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{place}{}{hint}", one.message)
+        })
+        .collect()
+}
+
+#[test]
+fn every_mistake_is_told_with_its_place_before_anything_runs() {
+    let text = r#"- hosts: all
+  strategy: lineer
+  tasks:
+    - copy: {content: x, desst: /tmp/x}
+    - file: {path: /tmp/x, state: direktory, mode: 644}
+    - debug: {msg: "{{ x | nosuchfilter }}"}
+      when: x is nosuchtest
+    - command: "true"
+      notify: restrat
+      become: true
+      become_method: doas
+    - set_fact: {anything: goes}
+    - command: sleep 5
+      async: 10
+      poll: 0
+    - meta: flush_handler
+  handlers:
+    - {name: restart, debug: {msg: x}}
+"#;
+    let said = refused(text).join("\n");
+    let starts = [
+        "2:13 the strategy 'lineer' is not there (use linear, free or host_pinned)",
+        "4:26 Unsupported parameters for (copy) module: desst.",
+        "4:7 missing required arguments: dest",
+        "5:35 value of state must be one of: absent, directory, file, hard, link, touch, got: direktory (did you mean 'directory'?)",
+        "5:52 argument 'mode' is not a file mode: 644",
+    ];
+    for start in starts {
+        assert!(said.contains(start), "not said: {start}\n{said}");
+    }
+    for word in ["nosuchfilter", "nosuchtest", "'restart'?", "doas", "poll: 0", "flush_handlers"] {
+        assert!(said.contains(word), "nothing is said of {word}\n{said}");
+    }
 }
