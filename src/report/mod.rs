@@ -1,4 +1,20 @@
 //! Reports: events turned into words for people and lines for machines.
 //!
-//! Lives here: `plain.rs` (ansible-playbook's default text), `tty.rs` (the same text above indicatif progress),
-//! `json.rs` (events as lines), `diagnostic.rs` (annotate-snippets drawings). Names floor 0 only.
+//! Lives here: `text.rs` (ansible-playbook's default words, pure), `plain.rs` (those words as plain lines), `tty.rs` (the
+//! same above indicatif progress), `json.rs` (events as lines), `minimal.rs` (one module on hosts), `python_json.rs` (JSON as Python writes it) and
+//! `diagnostic.rs` (annotate-snippets drawings). Names floor 0 only. Does not: deciding anything about the run.
+
+mod diagnostic;
+mod json;
+mod minimal;
+mod plain;
+mod python_json;
+mod text;
+mod tty;
+
+pub use diagnostic::{draw, draw_all};
+pub use json::JsonLines;
+pub use minimal::Minimal;
+pub use plain::Plain;
+pub use text::{Colour, Look, TextLine};
+pub use tty::Tty;

@@ -1,0 +1,43 @@
+//! Plain lines: for files, pipes, CI and `NO_COLOR`.
+
+use std::io::Write;
+use std::sync::Mutex;
+
+use super::text::{Look, TextLine};
+use crate::event::{Event, EventSink};
+
+/// Writes Ansible's default words as they come; data to one stream, talk to the other.
+pub struct Plain<O, T> {
+    look: Look,
+    streams: Mutex<(O, T)>,
+}
+
+impl<O, T> std::fmt::Debug for Plain<O, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plain")
+    }
+}
+
+impl<O: Write + Send, T: Write + Send> Plain<O, T> {
+    /// Makes a reporter over a stream for data and one for talk.
+    pub fn new(look: Look, data: O, talk: T) -> Self {
+        Self { look, streams: Mutex::new((data, talk)) }
+    }
+}
+
+impl<O: Write + Send, T: Write + Send> EventSink for Plain<O, T> {
+    fn take(&self, event: &Event) {
+        let lines = self.look.lines(event);
+        if lines.is_empty() {
+            return;
+        }
+        let mut streams = self.streams.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (data, talk) = &mut *streams;
+        // A reader that went away (`| head`) must not stop a run in the middle of an act.
+        for TextLine { text, talk: is_talk, .. } in lines {
+            let _gone = if is_talk { writeln!(talk, "{text}") } else { writeln!(data, "{text}") };
+        }
+        let _gone = data.flush();
+        let _gone = talk.flush();
+    }
+}

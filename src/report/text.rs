@@ -1,0 +1,409 @@
+//! The words of `ansible-playbook`'s default output, as pure text with a colour name.
+//!
+//! People and scripts read these lines, so their form is Ansible's. What is our own: `…` progress lines of long steps.
+
+use serde_json::{Map, Value};
+
+use super::python_json;
+use crate::event::{Event, NoteLevel, Tally};
+use crate::names::HostName;
+use crate::outcome::{Diff, Status};
+
+/// Ansible's colours by meaning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Colour {
+    /// No colour.
+    None,
+    /// Green.
+    Ok,
+    /// Yellow.
+    Changed,
+    /// Cyan.
+    Skipped,
+    /// Red.
+    Failed,
+    /// Bright red.
+    Unreachable,
+    /// Bright purple.
+    Warning,
+    /// Blue: verbose talk.
+    Verbose,
+    /// Green lines of a diff.
+    DiffAdded,
+    /// Red lines of a diff.
+    DiffRemoved,
+    /// Cyan headings of a diff.
+    DiffLines,
+}
+
+/// A line (or block of lines) to show.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TextLine {
+    /// Its colour.
+    pub colour: Colour,
+    /// Its text, without the last line end.
+    pub text: String,
+    /// Talk rather than data: goes to stderr.
+    pub talk: bool,
+}
+
+/// How much to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// `-v` count.
+    pub verbosity: u8,
+    /// `--diff`.
+    pub diff: bool,
+    /// Width of the screen; 79 where there is none.
+    pub width: usize,
+}
+
+impl Look {
+    /// Turns one event into lines; most events are none or one.
+    pub(super) fn lines(&self, event: &Event) -> Vec<TextLine> {
+        match event {
+            Event::RunStarted { .. } | Event::Progress { .. } | Event::HostStarted { .. } => {
+                Vec::new()
+            }
+            Event::PlayStarted { name, .. } => vec![self.banner(&format!("PLAY [{name}]"))],
+            Event::NoHostsMatched {} => {
+                vec![plain(Colour::Skipped, "skipping: no hosts matched".into())]
+            }
+            Event::NoHostsRemaining {} => vec![self.banner("NO MORE HOSTS LEFT")],
+            Event::TaskStarted { name, handler, place, .. } => {
+                let word = if *handler { "RUNNING HANDLER" } else { "TASK" };
+                let mut lines = vec![self.banner(&format!("{word} [{name}]"))];
+                if self.verbosity >= 2 {
+                    lines.push(plain(Colour::Verbose, format!("task path: {place}")));
+                }
+                lines
+            }
+            Event::ItemDone { host, delegated, label, status, ignored, result, diff, .. } => {
+                let mut lines = self.diffs(diff, *status);
+                lines.extend(self.item(host, delegated.as_ref(), label, *status, result));
+                if *ignored {
+                    lines.push(plain(Colour::Skipped, "...ignoring".into()));
+                }
+                lines
+            }
+            Event::Retrying { host, name, left, result, .. } => {
+                let mut text =
+                    format!("FAILED - RETRYING: [{host}]: {name} ({left} retries left).");
+                if self.verbosity >= 2 {
+                    text = format!("{text}Result was: {}", self.dump(result));
+                }
+                vec![plain(Colour::Verbose, text)]
+            }
+            Event::Line { host, text, .. } => {
+                vec![TextLine {
+                    colour: Colour::Verbose,
+                    text: format!("[{host}] {text}"),
+                    talk: true,
+                }]
+            }
+            Event::HostDone { host, delegated, status, ignored, looped, result, diff, .. } => {
+                let mut lines = Vec::new();
+                if !looped {
+                    lines.extend(self.diffs(diff, *status));
+                }
+                lines.extend(self.host(host, delegated.as_ref(), *status, *looped, result));
+                if *ignored {
+                    lines.push(plain(Colour::Skipped, "...ignoring".into()));
+                }
+                lines
+            }
+            Event::Included { what, hosts, label } => {
+                let item = label.as_ref().map(|l| format!(" => (item={l})")).unwrap_or_default();
+                let text = format!("included: {what} for {}{item}", join(hosts));
+                vec![plain(Colour::Skipped, text)]
+            }
+            Event::Meta { text, .. } => vec![plain(Colour::Skipped, text.clone())],
+            Event::Note { level, text } => vec![note(*level, text)],
+            Event::CustomStats { stats } => self.custom_stats(stats),
+            Event::RunEnded { recap, .. } => self.recap(recap),
+        }
+    }
+
+    fn banner(&self, text: &str) -> TextLine {
+        let stars = self.width.saturating_sub(text.chars().count()).max(3);
+        plain(Colour::None, format!("\n{text} {}", "*".repeat(stars)))
+    }
+
+    fn host(
+        &self,
+        host: &HostName,
+        delegated: Option<&HostName>,
+        status: Status,
+        looped: bool,
+        result: &Map<String, Value>,
+    ) -> Vec<TextLine> {
+        let who = who(host, delegated);
+        match status {
+            Status::Ok | Status::Changed => {
+                let (word, colour) = good(status);
+                if looped && result.contains_key("results") {
+                    return Vec::new();
+                }
+                let tail = if self.is_shown(result) {
+                    format!(" => {}", self.dump(result))
+                } else {
+                    String::new()
+                };
+                vec![plain(colour, format!("{word}: [{who}]{tail}"))]
+            }
+            Status::Skipped => {
+                let tail = if self.is_shown(result) {
+                    format!(" => {}", self.dump(result))
+                } else {
+                    " ".to_owned()
+                };
+                let text = format!("skipping: [{who}]{tail}");
+                vec![plain(Colour::Skipped, text.trim_end().to_owned())]
+            }
+            Status::Failed if looped && result.contains_key("results") => {
+                // Ansible closes a failed loop with a line of its own.
+                Vec::new()
+            }
+            Status::Failed => {
+                let text = format!("fatal: [{who}]: FAILED! => {}", self.dump(result));
+                vec![plain(Colour::Failed, text)]
+            }
+            Status::Unreachable => {
+                let text = format!("fatal: [{who}]: UNREACHABLE! => {}", self.dump(result));
+                vec![plain(Colour::Unreachable, text)]
+            }
+        }
+    }
+
+    fn item(
+        &self,
+        host: &HostName,
+        delegated: Option<&HostName>,
+        label: &str,
+        status: Status,
+        result: &Map<String, Value>,
+    ) -> Vec<TextLine> {
+        let who = who(host, delegated);
+        let tail = if self.is_shown(result) {
+            format!(" => {}", self.dump(result))
+        } else {
+            String::new()
+        };
+        let line = match status {
+            Status::Ok | Status::Changed => {
+                let (word, colour) = good(status);
+                plain(colour, format!("{word}: [{who}] => (item={label}){tail}"))
+            }
+            Status::Skipped => {
+                let text = format!("skipping: [{who}] => (item={label}) {tail}");
+                plain(Colour::Skipped, text)
+            }
+            Status::Failed => {
+                let text = format!("failed: [{who}] (item={label}) => {}", self.dump(result));
+                plain(Colour::Failed, text)
+            }
+            Status::Unreachable => {
+                let dump = self.dump(result);
+                plain(
+                    Colour::Unreachable,
+                    format!("fatal: [{who}]: UNREACHABLE! => (item={label}) => {dump}"),
+                )
+            }
+        };
+        vec![line]
+    }
+
+    /// Tells whether a good result is printed: with `-v`, or when the module asks (`debug`).
+    fn is_shown(&self, result: &Map<String, Value>) -> bool {
+        self.verbosity > 0 || result.get(VERBOSE_ALWAYS) == Some(&Value::Bool(true))
+    }
+
+    fn dump(&self, result: &Map<String, Value>) -> String {
+        let always = result.get(VERBOSE_ALWAYS) == Some(&Value::Bool(true));
+        let mut shown = Map::new();
+        for (key, value) in result {
+            let hidden = key.starts_with("_ansible_")
+                || matches!(key.as_str(), "failed" | "diff" | "unreachable_hidden")
+                || (key == "invocation" && self.verbosity < 3)
+                || (always && matches!(key.as_str(), "changed" | "skipped"));
+            if !hidden {
+                shown.insert(key.clone(), value.clone());
+            }
+        }
+        let value = Value::Object(shown);
+        if always || self.verbosity > 2 {
+            python_json::indented(&value)
+        } else {
+            python_json::one_line(&value)
+        }
+    }
+
+    fn diffs(&self, diffs: &[Diff], status: Status) -> Vec<TextLine> {
+        if !self.diff || status != Status::Changed {
+            return Vec::new();
+        }
+        diffs.iter().flat_map(diff_lines).collect()
+    }
+
+    fn custom_stats(&self, stats: &Map<String, Value>) -> Vec<TextLine> {
+        if stats.is_empty() {
+            return Vec::new();
+        }
+        let mut lines = vec![self.banner("CUSTOM STATS:")];
+        for (who, data) in stats {
+            let name = if who == "_run" { "RUN" } else { who };
+            lines.push(plain(Colour::None, format!("\t{name}: {}", python_json::one_line(data))));
+        }
+        lines
+    }
+
+    fn recap(&self, recap: &[(HostName, Tally)]) -> Vec<TextLine> {
+        let mut lines = vec![self.banner("PLAY RECAP")];
+        for (host, t) in recap {
+            let colour = if t.failed > 0 || t.unreachable > 0 {
+                Colour::Failed
+            } else if t.changed > 0 {
+                Colour::Changed
+            } else {
+                Colour::Ok
+            };
+            let text = format!(
+                "{host:<26} : ok={:<4} changed={:<4} unreachable={:<4} failed={:<4} skipped={:<4} \
+                 rescued={:<4} ignored={:<4}",
+                t.ok, t.changed, t.unreachable, t.failed, t.skipped, t.rescued, t.ignored
+            );
+            lines.push(plain(colour, text));
+        }
+        lines.push(plain(Colour::None, String::new()));
+        lines
+    }
+}
+
+/// A result key by which a module asks to be shown without `-v`.
+const VERBOSE_ALWAYS: &str = "_ansible_verbose_always";
+
+fn plain(colour: Colour, text: String) -> TextLine {
+    TextLine { colour, text, talk: false }
+}
+
+fn note(level: NoteLevel, text: &str) -> TextLine {
+    let (head, colour) = match level {
+        NoteLevel::Warning => ("[WARNING]: ", Colour::Warning),
+        NoteLevel::Deprecation => ("[DEPRECATION WARNING]: ", Colour::Warning),
+        NoteLevel::Note => ("", Colour::None),
+    };
+    TextLine { colour, text: format!("{head}{text}"), talk: true }
+}
+
+fn good(status: Status) -> (&'static str, Colour) {
+    if status == Status::Changed { ("changed", Colour::Changed) } else { ("ok", Colour::Ok) }
+}
+
+fn who(host: &HostName, delegated: Option<&HostName>) -> String {
+    match delegated {
+        Some(other) => format!("{host} -> {other}"),
+        None => host.to_string(),
+    }
+}
+
+fn join(hosts: &[HostName]) -> String {
+    hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Draws one change as a unified diff with three lines around.
+fn diff_lines(diff: &Diff) -> Vec<TextLine> {
+    let head = |word: &str, name: &str| {
+        if name.is_empty() { word.to_owned() } else { format!("{word}: {name}") }
+    };
+    let mut lines = vec![
+        plain(Colour::DiffRemoved, format!("--- {}", head("before", &diff.before_header))),
+        plain(Colour::DiffAdded, format!("+++ {}", head("after", &diff.after_header))),
+    ];
+    let text = similar::TextDiff::from_lines(diff.before.as_str(), diff.after.as_str());
+    for hunk in text.unified_diff().context_radius(3).iter_hunks() {
+        lines.push(plain(Colour::DiffLines, hunk.header().to_string()));
+        for change in hunk.iter_changes() {
+            let (sign, colour) = match change.tag() {
+                similar::ChangeTag::Delete => ('-', Colour::DiffRemoved),
+                similar::ChangeTag::Insert => ('+', Colour::DiffAdded),
+                similar::ChangeTag::Equal => (' ', Colour::None),
+            };
+            let value = change.value();
+            lines.push(plain(colour, format!("{sign}{}", value.trim_end_matches('\n'))));
+            if !value.ends_with('\n') {
+                lines.push(plain(Colour::None, "\\ No newline at end of file".into()));
+            }
+        }
+    }
+    lines.push(plain(Colour::None, String::new()));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn show(event: &Event, verbosity: u8) -> String {
+        let look = Look { verbosity, diff: true, width: 79 };
+        look.lines(event).into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
+    }
+
+    fn done(status: Status, result: Value) -> Event {
+        Event::HostDone {
+            task: 1,
+            host: HostName::new("h1"),
+            delegated: None,
+            status,
+            ignored: false,
+            rescued: false,
+            looped: false,
+            result: result.as_object().cloned().unwrap_or_default(),
+            diff: Vec::new(),
+            took_ms: 3,
+        }
+    }
+
+    #[test]
+    fn banner_is_eighty_wide() {
+        let event = Event::PlayStarted { name: "all".into(), hosts: Vec::new() };
+        assert_eq!(show(&event, 0).trim_start_matches('\n').len(), 80);
+    }
+
+    #[test]
+    fn failure_shows_its_result_on_one_line_without_the_failed_key() {
+        let event = done(Status::Failed, json!({"msg": "no", "changed": false, "failed": true}));
+        let text = r#"fatal: [h1]: FAILED! => {"changed": false, "msg": "no"}"#;
+        assert_eq!(show(&event, 0), text);
+    }
+
+    #[test]
+    fn debug_shows_its_message_over_lines() {
+        let result = json!({"msg": "hi", "changed": false, "_ansible_verbose_always": true});
+        assert_eq!(show(&done(Status::Ok, result), 0), "ok: [h1] => {\n    \"msg\": \"hi\"\n}");
+    }
+
+    #[test]
+    fn recap_line_has_the_columns_scripts_read() {
+        let tally = Tally { ok: 5, changed: 2, ..Tally::default() };
+        let event = Event::RunEnded { recap: vec![(HostName::new("db1"), tally)], exit: 0 };
+        let line = "db1                        : ok=5    changed=2    unreachable=0    failed=0    \
+                    skipped=0    rescued=0    ignored=0   ";
+        assert_eq!(show(&event, 0).lines().nth(2), Some(line));
+    }
+
+    #[test]
+    fn diff_is_unified_with_ansible_headings() {
+        let diff = Diff {
+            before_header: "/etc/x".into(),
+            after_header: "/etc/x".into(),
+            before: "a\nb\n".into(),
+            after: "a\nc\n".into(),
+        };
+        let text: Vec<String> = diff_lines(&diff).into_iter().map(|l| l.text).collect();
+        let want =
+            ["--- before: /etc/x", "+++ after: /etc/x", "@@ -1,2 +1,2 @@", " a", "-b", "+c", ""];
+        assert_eq!(text, want);
+    }
+}
