@@ -35,6 +35,52 @@ pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line
 }
 
+/// Splits a line into words by the quoting rules of a POSIX shell, without any expansion; `None` for an unclosed quote.
+///
+/// ```
+/// let words = matron::shell::split(r#"-o ProxyCommand="ssh -W %h:%p jump" -4"#);
+/// assert_eq!(words, Some(vec!["-o".into(), "ProxyCommand=ssh -W %h:%p jump".into(), "-4".into()]));
+/// ```
+pub fn split(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match letters.next()? {
+                        '\'' => break,
+                        other => word.push(other),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match letters.next()? {
+                        '"' => break,
+                        '\\' => match letters.next()? {
+                            escaped @ ('"' | '\\' | '$' | '`') => word.push(escaped),
+                            other => {
+                                word.push('\\');
+                                word.push(other);
+                            }
+                        },
+                        other => word.push(other),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(letters.next()?),
+            space if space.is_whitespace() => words.extend(word.take()),
+            other => word.get_or_insert_default().push(other),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
 /// The functions every script may call; the conduit defines them once per shell.
 ///
 /// `reply KEY VALUE` writes one field to fd 3. `reply_file KEY PATH` writes a file's bytes as a field, base64 on the wire.

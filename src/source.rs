@@ -225,6 +225,10 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
+/// The folder under which [`Files`] shows the playbooks and templates that matron carries in itself
+/// (`<matron>/playbooks/site.yml`, `<matron>/templates/pg_hba.conf.j2`).
+pub const EMBEDDED: &str = "<matron>";
+
 /// How rooms that must not touch the disk reach project files: the real disk, or the embedded playbooks.
 pub trait Files: Send + Sync + fmt::Debug {
     /// Returns a file's bytes.

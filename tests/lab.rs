@@ -1,1 +1,45 @@
+//! The lab lane: makes a practice ward with matron itself, runs its tests on real hosts, engines and servers, and takes
+//! the ward away. Part of `cargo test`; alone: `cargo test --test lab`. `MATRON_LAB_KEEP=1` leaves the ward up.
 
+#[path = "lab/cluster.rs"]
+mod cluster;
+#[path = "lab/hosts.rs"]
+mod hosts;
+#[path = "lab/ward.rs"]
+mod ward;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A test: its name and what it does with the ward.
+type Test = (&'static str, fn(&ward::Ward) -> Result<(), String>);
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // The tests share hosts: one at a time.
+    arguments.test_threads = Some(1);
+    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS].concat();
+    let wanted =
+        |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+    let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));
+    let ward = if needed { Some(ward::Ward::up()) } else { None };
+    let ward: &'static _ = Box::leak(Box::new(ward));
+    let trials = tests
+        .into_iter()
+        .map(|(name, test)| {
+            Trial::test(name, move || match ward {
+                Some(Ok(ward)) => test(ward).map_err(Failed::from),
+                Some(Err(why)) => Err(Failed::from(format!("the ward could not be made: {why}"))),
+                None => Err(Failed::from("the ward was not made")),
+            })
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(Ok(ward)) = ward
+        && std::env::var_os("MATRON_LAB_KEEP").is_none()
+    {
+        ward.down();
+    }
+    conclusion.exit_code()
+}

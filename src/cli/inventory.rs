@@ -1,0 +1,80 @@
+//! `matron inventory`: shows hosts, groups and variables, as `ansible-inventory` does.
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::flags::{HostFlags, RunFlags};
+use super::world::RunRequest;
+use crate::names::HostName;
+
+/// Show the inventory
+#[derive(Debug, Args)]
+pub(super) struct InventoryArgs {
+    #[command(flatten)]
+    hosts: HostFlags,
+    /// Print everything as JSON
+    #[arg(long, conflicts_with_all = ["graph", "host"])]
+    list: bool,
+    /// Print the tree of groups
+    #[arg(long)]
+    graph: bool,
+    /// Print one host's variables as JSON
+    #[arg(long, value_name = "HOST", conflicts_with = "graph")]
+    host: Option<String>,
+    /// Pattern of hosts to name, one a line [default: all]
+    pattern: Option<String>,
+}
+
+pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
+    let request =
+        RunRequest { hosts: args.hosts, run: RunFlags::default(), ..RunRequest::default() };
+    let mut ready = request.prepare()?;
+    let files = ready.world.files.clone();
+    let folder = ready.world.person.folder.clone();
+    let loaded = ready.inventory.load_group_vars(&folder, files.as_ref(), &ready.world.sources);
+    if let Err(found) = loaded {
+        return Err(ready.refusal(&found));
+    }
+    let inventory = &ready.inventory;
+    if args.list {
+        super::say(&pretty(&inventory.to_list_json(Some(&folder))));
+    } else if let Some(host) = args.host {
+        let names: Vec<&str> = inventory.hosts().map(HostName::as_str).collect();
+        if !names.contains(&host.as_str()) {
+            let message = format!("you must pass a single valid host to --host: no host '{host}'");
+            let failure = Failure::general(message);
+            return Err(match crate::names::nearest(&host, names) {
+                Some(near) => failure.hint(format!("did you mean '{near}'?")),
+                None => failure,
+            });
+        }
+        super::say(&pretty(&inventory.host_json(&HostName::new(&host), Some(&folder))));
+    } else if args.graph {
+        let root = args.pattern.as_deref().unwrap_or("all");
+        let graph = inventory.graph(root, false).ok_or_else(|| {
+            Failure::general(format!("pattern must be valid group name: no group '{root}'"))
+        })?;
+        super::say(graph.trim_end());
+    } else {
+        let pattern = args.pattern.as_deref().unwrap_or("all");
+        let hosts = inventory
+            .matching(pattern, files.as_ref())
+            .map_err(|error| Failure::general(error.to_string()))?;
+        for host in hosts {
+            super::say(host.as_str());
+        }
+    }
+    Ok(0)
+}
+
+/// Writes JSON over lines, indented by four as ansible-inventory does.
+fn pretty(value: &serde_json::Value) -> String {
+    use serde::Serialize as _;
+    let mut out = Vec::new();
+    let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+    let mut writer = serde_json::Serializer::with_formatter(&mut out, format);
+    match value.serialize(&mut writer) {
+        Ok(()) => String::from_utf8_lossy(&out).into_owned(),
+        Err(_) => value.to_string(),
+    }
+}

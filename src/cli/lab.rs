@@ -1,0 +1,368 @@
+//! `matron lab`: a practice ward on this machine, made by matron's own `playbooks/lab.yml`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::{Args, Subcommand};
+
+use super::asker;
+use super::demo;
+use super::failure::Failure;
+use super::files::bundled;
+use super::flags::{HostFlags, Output, RunFlags};
+use super::world::{Form, RunRequest};
+
+/// Debian packages the ward needs.
+const PACKAGES: &[&str] =
+    &["docker.io", "iptables", "iproute2", "mmdebstrap", "openssh-client", "ca-certificates"];
+
+/// Make a practice ward on this machine
+#[derive(Debug, Args)]
+pub(super) struct LabArgs {
+    #[command(subcommand)]
+    verb: LabVerb,
+    /// Where the ward's key, images and disks live
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/matron-lab", global = true)]
+    folder: PathBuf,
+    /// Folder that holds the ward's inventory
+    #[arg(long, value_name = "FOLDER", default_value = "inventories/lab", global = true)]
+    inventory: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum LabVerb {
+    /// Make it, or bring it up to date
+    Up(UpArgs),
+    /// Take it away; images stay for the next one
+    Down {
+        /// Take the images and their parts away as well
+        #[arg(long)]
+        images: bool,
+        #[command(flatten)]
+        run: RunFlags,
+    },
+    /// Show its hosts
+    Status,
+    /// Log in to a host, or run a command there
+    Ssh {
+        /// h1, h2 ...
+        host: String,
+        /// Command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Take a host's power: its network goes silent, then every process ends
+    Kill {
+        /// h1, h2 ...
+        host: String,
+    },
+    /// Make a host hang: it takes connections and never answers
+    Pause {
+        /// h1, h2 ...
+        host: String,
+    },
+    /// Pull a host's network cable
+    Cut {
+        /// h1, h2 ...
+        host: String,
+    },
+    /// Undo kill, pause and cut
+    Heal {
+        /// h1, h2 ...
+        host: String,
+    },
+    /// Run the main job end to end: set up a pair, lose the primary's host, fail over, rejoin
+    Demo(demo::DemoArgs),
+}
+
+/// Flags of `up`, shared by the demo.
+#[derive(Clone, Debug, Args)]
+pub(super) struct UpArgs {
+    /// How many hosts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=200))]
+    pub(super) hosts: u8,
+    /// PostgreSQL majors to have images of, 10 to 18; the first is the one the inventory uses
+    #[arg(long, value_name = "MAJOR", value_delimiter = ',', default_value = "17")]
+    pub(super) pg: Vec<u8>,
+    /// Install packages and start an engine without asking
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) run: RunFlags,
+}
+
+/// The ward's places on this machine.
+#[derive(Clone, Debug)]
+pub(super) struct Ward {
+    pub(super) folder: PathBuf,
+    pub(super) inventory: PathBuf,
+}
+
+impl Ward {
+    /// Returns the inventory file.
+    pub(super) fn inventory_file(&self) -> PathBuf {
+        self.inventory.join("hosts.yml")
+    }
+
+    /// Returns a host's container.
+    fn container(host: &str) -> String {
+        format!("matron-lab-{host}")
+    }
+}
+
+pub(super) async fn run(args: LabArgs) -> Result<u8, Failure> {
+    let ward = Ward { folder: args.folder, inventory: absolute(&args.inventory)? };
+    match args.verb {
+        LabVerb::Up(up_args) => up(&ward, &up_args, false).await,
+        LabVerb::Down { images, run } => down(&ward, images, run).await,
+        LabVerb::Status => status(&ward),
+        LabVerb::Ssh { host, command } => ssh(&ward, &host, &command),
+        LabVerb::Kill { host } => kill(&host).map(|()| 0),
+        LabVerb::Pause { host } => docker(&["pause", &Ward::container(&host)]).map(|_| 0),
+        LabVerb::Cut { host } => cut(&host).map(|()| 0),
+        LabVerb::Heal { host } => heal(&host).map(|()| 0),
+        LabVerb::Demo(demo_args) => demo::run(&ward, demo_args).await,
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::general(format!("cannot tell where {} is: {error}", path.display()))
+    })
+}
+
+/// Makes the ward; asks before it installs anything.
+pub(super) async fn up(ward: &Ward, args: &UpArgs, quiet: bool) -> Result<u8, Failure> {
+    if let Some(wrong) = args.pg.iter().find(|major| !(10..=18).contains(*major)) {
+        return Err(Failure::usage(format!(
+            "--pg {wrong}: images can be built of PostgreSQL 10 to 18"
+        )));
+    }
+    let mut packages: Vec<&str> = PACKAGES.to_vec();
+    if args.pg.iter().any(|major| matches!(major, 10 | 11 | 12 | 14 | 16)) && !has("python3") {
+        packages.push("python3");
+    }
+    if args.pg.iter().any(|major| matches!(major, 11 | 14 | 16)) && !python_has_pip() {
+        packages.push("python3-pip");
+    }
+    if args.pg.iter().any(|major| matches!(major, 10 | 12)) && !has("npm") {
+        packages.push("npm");
+    }
+    announce(ward, &packages, args)?;
+    let request = RunRequest {
+        hosts: HostFlags { inventory: vec!["localhost,".to_owned()], limit: None },
+        run: args.run.clone(),
+        own_vars: vec![
+            ("lab_folder".into(), ward.folder.to_string_lossy().into()),
+            ("lab_inventory".into(), ward.inventory.to_string_lossy().into()),
+            ("lab_hosts".into(), args.hosts.into()),
+            ("lab_majors".into(), args.pg.clone().into()),
+            ("lab_packages".into(), packages.into()),
+        ],
+        look: if quiet { Form::Silent } else { Form::Plays },
+        ..RunRequest::default()
+    };
+    let code = run_bundled(request, "lab").await?;
+    if code == 0 && args.run.output == Output::Text && !quiet {
+        super::talk(&format!(
+            "The ward is ready: {} hosts, inventory {}.\nTry: matron pg setup -i {}",
+            args.hosts,
+            ward.inventory_file().display(),
+            ward.inventory_file().display()
+        ));
+    }
+    Ok(code)
+}
+
+/// Says what will be installed and started, and asks, when something will.
+fn announce(ward: &Ward, packages: &[&str], args: &UpArgs) -> Result<(), Failure> {
+    let missing: Vec<&str> = packages.iter().copied().filter(|name| !installed(name)).collect();
+    let engine = docker(&["info"]).is_ok();
+    if missing.is_empty() && engine {
+        return Ok(());
+    }
+    super::talk("To make a practice ward, matron will on this machine:");
+    if !missing.is_empty() {
+        super::talk(&format!("  - install by apt: {}", missing.join(" ")));
+    }
+    if !engine {
+        super::talk("  - start a Docker engine (`matron lab down` ends it)");
+    }
+    super::talk(&format!(
+        "  - build images matron-lab/*, run containers matron-lab-*, keep their disks in {}",
+        ward.folder.display()
+    ));
+    if args.yes || asker::confirm("Go on? [y/N] ")? {
+        return Ok(());
+    }
+    Err(Failure::new(super::failure::Kind::Cancelled, "nothing was done"))
+}
+
+fn installed(package: &str) -> bool {
+    let status = Command::new("dpkg-query")
+        .args(["-W", "-f", "${db:Status-Abbrev}", package])
+        .stderr(Stdio::null())
+        .output();
+    status.is_ok_and(|output| output.status.success() && output.stdout.starts_with(b"ii"))
+}
+
+fn has(program: &str) -> bool {
+    super::world::env("PATH")
+        .is_some_and(|path| path.split(':').any(|folder| Path::new(folder).join(program).is_file()))
+}
+
+fn python_has_pip() -> bool {
+    let probe = Command::new("python3")
+        .args(["-m", "pip", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    probe.is_ok_and(|status| status.success())
+}
+
+/// Takes the ward away.
+pub(super) async fn down(ward: &Ward, images: bool, run: RunFlags) -> Result<u8, Failure> {
+    let request = RunRequest {
+        hosts: HostFlags { inventory: vec!["localhost,".to_owned()], limit: None },
+        run,
+        own_vars: vec![
+            ("lab_folder".into(), ward.folder.to_string_lossy().into()),
+            ("lab_images_too".into(), images.into()),
+        ],
+        ..RunRequest::default()
+    };
+    run_bundled(request, "lab-down").await
+}
+
+/// Runs a bundled playbook.
+pub(super) async fn run_bundled(request: RunRequest, name: &str) -> Result<u8, Failure> {
+    let mut ready = request.prepare()?;
+    let playbooks = ready.load(&[bundled(name)])?;
+    ready.run(playbooks).await
+}
+
+/// Runs docker and returns its stdout.
+pub(super) fn docker(args: &[&str]) -> Result<String, Failure> {
+    let output =
+        Command::new("docker").args(args).stdin(Stdio::null()).output().map_err(|error| {
+            Failure::general(format!("cannot run docker: {error}"))
+                .hint("matron lab up installs it")
+        })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    let talk = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Failure::general(format!("docker {}: {talk}", args.join(" "))))
+}
+
+/// Returns the address a host has (or had, when its cable is pulled), from the container's own command.
+pub(super) fn address(host: &str) -> Result<String, Failure> {
+    let form = "{{ with index .NetworkSettings.Networks \"matron-lab\" }}{{ with .IPAMConfig }}{{ .IPv4Address }}{{ end }}{{ end }}|{{ index .Config.Labels \"org.matron.address\" }}";
+    let text = docker(&["inspect", "--format", form, &Ward::container(host)])?;
+    let (live, label) = text.split_once('|').unwrap_or((&text, ""));
+    let found = if live.is_empty() { label } else { live };
+    if found.is_empty() || found == "<no value>" {
+        return Err(Failure::general(format!("host {host} of the ward has no address"))
+            .hint("make the ward anew: matron lab down, matron lab up"));
+    }
+    Ok(found.to_owned())
+}
+
+fn state(host: &str) -> Result<String, Failure> {
+    docker(&["inspect", "--format", "{{ .State.Status }}", &Ward::container(host)])
+}
+
+fn is_connected(host: &str) -> Result<bool, Failure> {
+    let form = "{{ range $name, $net := .NetworkSettings.Networks }}{{ $name }} {{ end }}";
+    let names = docker(&["inspect", "--format", form, &Ward::container(host)])?;
+    Ok(names.split_whitespace().any(|name| name == "matron-lab"))
+}
+
+/// Takes a host's power, as TCP sees it: silence first, then the end.
+pub(super) fn kill(host: &str) -> Result<(), Failure> {
+    cut(host)?;
+    if state(host)? != "exited" {
+        docker(&["kill", &Ward::container(host)])?;
+    }
+    Ok(())
+}
+
+fn cut(host: &str) -> Result<(), Failure> {
+    if is_connected(host)? {
+        docker(&["network", "disconnect", "--force", "matron-lab", &Ward::container(host)])?;
+    }
+    Ok(())
+}
+
+/// Undoes what was done to a host.
+pub(super) fn heal(host: &str) -> Result<(), Failure> {
+    let container = Ward::container(host);
+    match state(host)?.as_str() {
+        "paused" => {
+            docker(&["unpause", &container])?;
+        }
+        "running" => {}
+        _ => {
+            // Connected before it starts, so that it boots with its network as a real host does.
+            if !is_connected(host)? {
+                docker(&["network", "connect", "--ip", &address(host)?, "matron-lab", &container])?;
+            }
+            docker(&["start", &container])?;
+        }
+    }
+    if !is_connected(host)? {
+        docker(&["network", "connect", "--ip", &address(host)?, "matron-lab", &container])?;
+    }
+    Ok(())
+}
+
+fn status(ward: &Ward) -> Result<u8, Failure> {
+    let form = "{{ .Names }}\t{{ .Status }}";
+    let list = docker(&["ps", "-a", "--filter", "name=^/matron-lab-h", "--format", form])?;
+    if list.is_empty() {
+        super::say("There is no practice ward. Make one: matron lab up");
+        return Ok(0);
+    }
+    let mut rows: Vec<(String, String)> = list
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(name, status)| {
+            (name.trim_start_matches("matron-lab-").to_owned(), status.to_owned())
+        })
+        .collect();
+    rows.sort_by_key(|(name, _)| (name.len(), name.clone()));
+    for (host, status) in rows {
+        let cable = if is_connected(&host)? { "" } else { ", cable pulled" };
+        let databases = databases(&host, &status);
+        super::say(&format!("{host:<5} {:<14} {status}{cable}{databases}", address(&host)?));
+    }
+    super::say(&format!("inventory: {}", ward.inventory_file().display()));
+    Ok(0)
+}
+
+fn databases(host: &str, status: &str) -> String {
+    if !status.starts_with("Up") || status.contains("Paused") {
+        return String::new();
+    }
+    let form = "{{ .Names }} ({{ .Image }}) {{ .Status }}";
+    match docker(&["exec", &Ward::container(host), "docker", "ps", "-a", "--format", form]) {
+        Ok(list) if !list.is_empty() => {
+            format!("; {}", list.lines().collect::<Vec<_>>().join("; "))
+        }
+        Ok(_) | Err(_) => String::new(),
+    }
+}
+
+fn ssh(ward: &Ward, host: &str, command: &[String]) -> Result<u8, Failure> {
+    let known = ward.inventory.join("known_hosts");
+    let status = Command::new("ssh")
+        .arg("-i")
+        .arg(ward.folder.join("id"))
+        .args(["-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
+        .arg(format!("UserKnownHostsFile={}", known.display()))
+        .arg(format!("deploy@{}", address(host)?))
+        .args(command)
+        .status()
+        .map_err(|error| Failure::general(format!("cannot run ssh: {error}")))?;
+    Ok(u8::try_from(status.code().unwrap_or(255)).unwrap_or(255))
+}

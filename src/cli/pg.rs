@@ -1,0 +1,109 @@
+//! `matron pg`: thin verbs over the bundled playbooks. Each says what it will run where, and asks, unless `--yes`.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::asker;
+use super::failure::{Failure, Kind};
+use super::files::bundled;
+use super::flags::{BecomeFlags, ConnectFlags, HostFlags, Output, RunFlags, TaskFlags};
+use super::world::RunRequest;
+use crate::engine;
+
+/// Operate PostgreSQL clusters
+#[derive(Debug, Args)]
+pub(super) struct PgArgs {
+    #[command(subcommand)]
+    verb: PgVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum PgVerb {
+    /// Show each cluster as its nodes answer now
+    Status(Common),
+    /// Set up hosts, primary and standbys (site.yml)
+    Setup(Acting),
+    /// Clone missing standbys from the primary (standby.yml)
+    Clone(Acting),
+    /// Make the best standby the primary when the old one is lost (failover.yml)
+    Failover(Acting),
+    /// Bring a former primary back as a standby (rejoin.yml)
+    Rejoin(Acting),
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    hosts: HostFlags,
+    #[command(flatten)]
+    connect: ConnectFlags,
+    #[command(flatten)]
+    become_flags: BecomeFlags,
+    #[command(flatten)]
+    run: RunFlags,
+}
+
+#[derive(Debug, Args)]
+struct Acting {
+    #[command(flatten)]
+    common: Common,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Accept this fact by name, such as old-primary-unreachable; may be given again
+    #[arg(long, value_name = "FACT", value_delimiter = ',')]
+    accept: Vec<String>,
+}
+
+pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
+    match args.verb {
+        PgVerb::Status(common) => status(common).await,
+        PgVerb::Setup(acting) => act(acting, "site", "set up").await,
+        PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
+        PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
+        PgVerb::Rejoin(acting) => act(acting, "rejoin", "rejoin nodes of").await,
+    }
+}
+
+fn request(common: Common) -> RunRequest {
+    RunRequest {
+        hosts: common.hosts,
+        connect: common.connect,
+        become_flags: common.become_flags,
+        run: common.run,
+        tasks: TaskFlags::default(),
+        ..RunRequest::default()
+    }
+}
+
+async fn status(common: Common) -> Result<u8, Failure> {
+    let mut ready = request(common).prepare()?;
+    let playbooks = ready.load(&[bundled("status")])?;
+    ready.run(playbooks).await
+}
+
+async fn act(acting: Acting, playbook: &str, what: &str) -> Result<u8, Failure> {
+    let quiet = acting.common.run.output == Output::Json;
+    let check = acting.common.run.check;
+    let mut request = request(acting.common);
+    if !acting.accept.is_empty() {
+        request.own_vars.push(("matron_accept".to_owned(), acting.accept.into()));
+    }
+    let mut ready = request.prepare()?;
+    let path = bundled(playbook);
+    let playbooks = ready.load(&[path.clone()])?;
+    if !acting.yes && !check {
+        if !quiet {
+            let what = engine::Listing { hosts: true, tasks: true, tags: false };
+            let plan = engine::list(&ready.world, &ready.inventory, &playbooks, what)
+                .map_err(|found| ready.refusal(&found))?;
+            super::talk(plan.trim_end());
+        }
+        let name = path.file_name().map(Path::new).unwrap_or(&path).display();
+        if !asker::confirm(&format!("\nRun {name} to {what} these hosts? [y/N] "))? {
+            return Err(Failure::new(Kind::Cancelled, "nothing was done"));
+        }
+    }
+    ready.run(playbooks).await
+}

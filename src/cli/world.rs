@@ -1,0 +1,465 @@
+//! What the engine is given of this machine and this command line.
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::asker::{self, Terminal};
+use super::failure::{Failure, Kind};
+use super::files::ProjectDisk;
+use super::flags::{
+    BecomeFlags, ConnectFlags, HostFlags, HostKeyPolicy, Output, RunFlags, TaskFlags,
+};
+use super::outside::ThisMachine;
+use crate::engine::{self, Options, Person, World};
+use crate::event::{Event, EventSink, Fan};
+use crate::inventory::Inventory;
+use crate::playbook::{self, Playbook};
+use crate::record::Recorder;
+use crate::report::{JsonLines, Look, Minimal, Plain, Tty};
+use crate::secret::{Redactor, Secret};
+use crate::source::{Diagnostic, Diagnostics, Fault, Files, Severity, Sources};
+use crate::transport::HostKeys;
+use crate::vars::{Layer, Origin, Variable};
+
+/// All flags of a run, from whichever verb.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RunRequest {
+    pub(super) hosts: HostFlags,
+    pub(super) connect: ConnectFlags,
+    pub(super) become_flags: BecomeFlags,
+    pub(super) run: RunFlags,
+    pub(super) tasks: TaskFlags,
+    /// Variables that the verb itself sets, below `-e`.
+    pub(super) own_vars: Vec<(String, serde_json::Value)>,
+    /// Further consumers of events.
+    pub(super) listeners: Vec<Listener>,
+    /// What is said on the terminal.
+    pub(super) look: Form,
+}
+
+/// What a run says on the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Plays and tasks.
+    #[default]
+    Plays,
+    /// One block a host.
+    Minimal,
+    /// Nothing: the verb speaks for itself.
+    Silent,
+}
+
+/// One more consumer of events.
+#[derive(Clone)]
+pub(super) struct Listener(pub(super) Arc<dyn EventSink>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// A run made ready: nothing has been touched yet.
+pub(super) struct Ready {
+    pub(super) world: World,
+    pub(super) inventory: Inventory,
+    sources: Sources,
+    colour: bool,
+    request: RunRequest,
+    state: PathBuf,
+}
+
+impl RunRequest {
+    /// Reads the inventory and the extra variables, and asks for passwords.
+    pub(super) fn prepare(self) -> Result<Ready, Failure> {
+        let sources = Sources::default();
+        let colour = is_colourful(std::io::stderr().is_terminal());
+        let folder = std::env::current_dir().map_err(|error| {
+            Failure::general(format!("cannot tell the working folder: {error}"))
+        })?;
+        let files: Arc<dyn Files> = Arc::new(ProjectDisk::new(folder.clone()));
+        let person = person(folder);
+        let redactor = Redactor::default();
+        let drawn =
+            |kind, found: &Diagnostics| Failure::of_diagnostics(kind, found, &sources, colour);
+        let given = self.inventory_sources(&person.folder);
+        let (inventory, warnings) =
+            Inventory::load_with_programs(&given, files.as_ref(), &sources, &ThisMachine)
+                .map_err(|found| drawn(Kind::Parse, &found))?;
+        for warning in &warnings {
+            super::talk(&crate::report::draw(warning, &sources, colour));
+        }
+        let mut layer = Layer::default();
+        for (name, value) in &self.own_vars {
+            let origin = Origin { what: Arc::from("the command's own flags"), span: None };
+            let value = Variable::Data(minijinja::Value::from(minijinja::value::Serde(value)));
+            layer.values.insert(Arc::from(name.as_str()), (value, origin));
+        }
+        for text in &self.run.extra_vars {
+            extra_vars(text, files.as_ref(), &sources, &mut layer)
+                .map_err(|error| error.into_failure(&sources, colour))?;
+        }
+        let options = self.options(&redactor)?;
+        let state = state_dir(self.run.state_dir.as_deref(), &person.home);
+        let world = World {
+            options,
+            sources: sources.clone(),
+            files,
+            outside: Arc::new(ThisMachine),
+            extra: Arc::new(layer),
+            roles_path: roles_path(&person),
+            events: Arc::new(Fan(Vec::new())),
+            redactor,
+            cancel: CancellationToken::new(),
+            asker: Arc::new(Terminal),
+            person,
+        };
+        Ok(Ready { world, inventory, sources, colour, request: self, state })
+    }
+
+    fn inventory_sources(&self, folder: &Path) -> Vec<String> {
+        if !self.hosts.inventory.is_empty() {
+            return self.hosts.inventory.clone();
+        }
+        // A project's own inventory, then the place Ansible looks at.
+        let own = ["inventory", "inventory.yml", "inventory.ini", "hosts", "hosts.yml"];
+        let found = own.iter().map(|name| folder.join(name)).find(|path| path.exists());
+        let system = PathBuf::from("/etc/ansible/hosts");
+        let found = found.or_else(|| system.exists().then_some(system));
+        found.map(|path| path.to_string_lossy().into_owned()).into_iter().collect()
+    }
+
+    fn options(&self, redactor: &Redactor) -> Result<Options, Failure> {
+        let connect = &self.connect;
+        let connection_password = password(
+            connect.ask_pass,
+            connect.connection_password_file.as_deref(),
+            "SSH password: ",
+        )?;
+        let mut become_password = password(
+            self.become_flags.ask_become_pass,
+            self.become_flags.become_password_file.as_deref(),
+            "BECOME password[defaults to SSH password]: ",
+        )?;
+        if become_password.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
+            become_password.clone_from(&connection_password);
+        }
+        for secret in [&connection_password, &become_password].into_iter().flatten() {
+            redactor.add(secret.reveal());
+        }
+        let mut ssh_args = Vec::new();
+        for text in [&connect.ssh_common_args, &connect.ssh_extra_args].into_iter().flatten() {
+            ssh_args.extend(words(text)?);
+        }
+        let tags = |list: &[String]| list.iter().map(|tag| tag.trim().to_owned()).collect();
+        Ok(Options {
+            forks: self.run.forks.max(1),
+            check: self.run.check,
+            diff: self.run.diff,
+            limit: self.hosts.limit.clone(),
+            tags: tags(&self.tasks.tags),
+            skip_tags: tags(&self.tasks.skip_tags),
+            start_at_task: self.tasks.start_at_task.clone(),
+            step: self.tasks.step,
+            verbosity: self.run.verbose,
+            r#become: self.become_flags.r#become,
+            become_user: self.become_flags.become_user.clone(),
+            become_method: self.become_flags.become_method.clone(),
+            become_password,
+            remote_user: connect.user.clone(),
+            connection_password,
+            private_key: connect.private_key.clone(),
+            connection: connect.connection.clone(),
+            timeout: connect.timeout,
+            ssh_args,
+            host_keys: host_keys(connect),
+            force_handlers: self.tasks.force_handlers,
+            show_scripts: self.run.show_scripts,
+        })
+    }
+}
+
+impl Ready {
+    /// Loads playbooks; all mistakes of all of them are shown together.
+    pub(super) fn load(&mut self, paths: &[PathBuf]) -> Result<Vec<Playbook>, Failure> {
+        let loader = playbook::Loader::new(
+            self.sources.clone(),
+            self.world.files.clone(),
+            engine::catalog(),
+            self.world.roles_path.clone(),
+        );
+        let mut playbooks = Vec::new();
+        let mut wrong = Diagnostics::default();
+        for path in paths {
+            if !self.world.files.is_file(path) {
+                let shown = path.display();
+                return Err(Failure::general(format!("the playbook: {shown} could not be found")));
+            }
+            let early = engine::Early::new(&self.world);
+            match loader.playbook(path, &early) {
+                Ok((playbook, warnings)) => {
+                    self.warn(&warnings);
+                    playbooks.push(playbook);
+                }
+                Err(found) => wrong.0.extend(found.0),
+            }
+        }
+        if !wrong.0.is_empty() {
+            return Err(self.refusal(&wrong));
+        }
+        for playbook in &playbooks {
+            let folder = playbook.path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+            let files = self.world.files.clone();
+            match self.inventory.load_group_vars(&folder, files.as_ref(), &self.sources) {
+                Ok(warnings) => self.warn(&warnings),
+                Err(found) => return Err(self.refusal(&found)),
+            }
+        }
+        Ok(playbooks)
+    }
+
+    /// Says warnings on stderr.
+    fn warn(&self, warnings: &[Diagnostic]) {
+        for warning in warnings.iter().filter(|found| found.severity == Severity::Warning) {
+            super::talk(&crate::report::draw(warning, &self.sources, self.colour));
+        }
+    }
+
+    /// Turns mistakes of the project into a failure; only missing files make it a general one (exit 1).
+    pub(super) fn refusal(&self, found: &Diagnostics) -> Failure {
+        let missing = found.0.iter().all(|one| one.fault == Fault::Missing);
+        let kind = if missing { Kind::General } else { Kind::Parse };
+        Failure::of_diagnostics(kind, found, &self.sources, self.colour)
+    }
+
+    /// Runs playbooks, reporting and recording; returns the exit code.
+    pub(super) async fn run(mut self, playbooks: Vec<Playbook>) -> Result<u8, Failure> {
+        let id = run_id();
+        let recorder = Recorder::start(&self.state, &id)?;
+        let folder = recorder.folder().to_owned();
+        let mut sinks: Vec<Arc<dyn EventSink>> = vec![Arc::new(recorder)];
+        if self.request.look != Form::Silent {
+            sinks.push(self.reporter());
+        }
+        sinks.extend(self.request.listeners.iter().map(|listener| listener.0.clone()));
+        self.world.events = Arc::new(Fan(sinks));
+        self.world.events.take(&Event::RunStarted {
+            run: id,
+            command: std::env::args().map(|word| self.world.redactor.redact(&word)).collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            user: self.world.person.user.clone(),
+            reason: self.request.run.reason.clone(),
+            ticket: self.request.run.ticket.clone(),
+            check: self.world.options.check,
+        });
+        let watcher = tokio::spawn(watch_interrupt(self.world.cancel.clone()));
+        let result = engine::run(&self.world, self.inventory, playbooks).await;
+        watcher.abort();
+        if let Some(failure) = &result.failure {
+            super::talk(&crate::report::draw(failure, &self.sources, self.colour));
+        }
+        if self.request.run.verbose > 0 && self.request.look == Form::Plays {
+            super::talk(&format!("record: {}", folder.display()));
+        }
+        Ok(result.exit)
+    }
+
+    fn reporter(&self) -> Arc<dyn EventSink> {
+        let terminal = console::Term::stdout();
+        let is_terminal = terminal.is_term() && std::io::stderr().is_terminal();
+        let width = if is_terminal { usize::from(terminal.size().1).saturating_sub(1) } else { 79 };
+        let options = &self.world.options;
+        let look = Look { verbosity: options.verbosity, diff: options.diff, width };
+        match self.request.run.output {
+            Output::Json => Arc::new(JsonLines::new(std::io::stdout())),
+            Output::Text if self.request.look == Form::Minimal => {
+                Arc::new(Minimal::new(std::io::stdout()))
+            }
+            Output::Text if is_colourful(is_terminal) => Arc::new(Tty::new(look)),
+            Output::Text => Arc::new(Plain::new(look, std::io::stdout(), std::io::stderr())),
+        }
+    }
+}
+
+/// Cancels on the first Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
+async fn watch_interrupt(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    super::talk(
+        "\nInterrupted: ending what runs on the hosts. Press Ctrl-C again to leave at once.",
+    );
+    cancel.cancel();
+    interrupt.recv().await;
+    super::talk("Left without waiting; what ran on the hosts may still run.");
+    leave(99);
+}
+
+#[expect(clippy::disallowed_methods, clippy::exit, reason = "a second Ctrl-C means now")]
+fn leave(code: i32) {
+    std::process::exit(code)
+}
+
+fn is_colourful(is_terminal: bool) -> bool {
+    let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
+    is_terminal && !set("NO_COLOR") && !set("CI") && env("TERM").as_deref() != Some("dumb")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the door is where the environment is read")]
+pub(super) fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn person(folder: PathBuf) -> Person {
+    let home =
+        env("HOME").filter(|home| !home.is_empty()).map_or_else(|| "/root".into(), PathBuf::from);
+    let user = env("USER").or_else(|| env("LOGNAME")).unwrap_or_else(|| "root".to_owned());
+    let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let agent = env("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
+    Person { user, home, agent, folder, hostname }
+}
+
+fn state_dir(given: Option<&Path>, home: &Path) -> PathBuf {
+    if let Some(given) = given {
+        return given.to_owned();
+    }
+    match env("XDG_STATE_HOME").filter(|path| path.starts_with('/')) {
+        Some(state) => PathBuf::from(state).join("matron"),
+        None => home.join(".local/state/matron"),
+    }
+}
+
+/// Returns the folder where runs are kept.
+pub(super) fn default_state_dir(given: Option<&Path>) -> PathBuf {
+    state_dir(given, &person(PathBuf::new()).home)
+}
+
+fn roles_path(person: &Person) -> Vec<PathBuf> {
+    match env("ANSIBLE_ROLES_PATH") {
+        Some(list) => list.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
+        None => vec![
+            person.home.join(".ansible/roles"),
+            "/usr/share/ansible/roles".into(),
+            "/etc/ansible/roles".into(),
+        ],
+    }
+}
+
+fn host_keys(connect: &ConnectFlags) -> Option<HostKeys> {
+    let asked = match connect.host_keys {
+        Some(HostKeyPolicy::Strict) => Some(HostKeys::Strict),
+        Some(HostKeyPolicy::AcceptNew) => Some(HostKeys::AcceptNew),
+        Some(HostKeyPolicy::Off) => Some(HostKeys::Off),
+        None if connect.accept_new_host_keys => Some(HostKeys::AcceptNew),
+        None => None,
+    };
+    asked.or_else(|| {
+        let value = env("ANSIBLE_HOST_KEY_CHECKING")?;
+        let off = matches!(value.to_ascii_lowercase().as_str(), "false" | "no" | "0" | "off" | "n");
+        off.then_some(HostKeys::Off)
+    })
+}
+
+fn password(ask: bool, file: Option<&Path>, prompt: &str) -> Result<Option<Secret>, Failure> {
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            Failure::general(format!("cannot read the password file {}: {error}", file.display()))
+        })?;
+        return Ok(Some(Secret::new(text.trim())));
+    }
+    if ask { asker::password(prompt).map(|text| Some(Secret::new(text))) } else { Ok(None) }
+}
+
+/// Splits a line into words as a shell does.
+pub(super) fn words(text: &str) -> Result<Vec<String>, Failure> {
+    crate::shell::split(text)
+        .ok_or_else(|| Failure::usage(format!("unclosed quote in the ssh arguments: {text}")))
+}
+
+/// Returns a run id that begins with the time: `20261122T213400Z-3f9a`.
+fn run_id() -> String {
+    use rand::Rng as _;
+    let now = jiff::Timestamp::now();
+    let mut tail = [0_u8; 3];
+    rand::rng().fill_bytes(&mut tail);
+    let tail: String = tail.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{tail}", now.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Why an `-e` could not be read.
+enum ExtraVarsError {
+    Text(String),
+    Yaml(Diagnostics),
+}
+
+impl ExtraVarsError {
+    fn into_failure(self, sources: &Sources, colour: bool) -> Failure {
+        match self {
+            Self::Text(text) => Failure::general(text),
+            Self::Yaml(found) => Failure::of_diagnostics(Kind::General, &found, sources, colour),
+        }
+    }
+}
+
+/// Reads one `-e`: `@FILE`, a JSON or YAML mapping, or `NAME=VALUE` pairs.
+fn extra_vars(
+    text: &str,
+    files: &dyn Files,
+    sources: &Sources,
+    into: &mut Layer,
+) -> Result<(), ExtraVarsError> {
+    let (name, yaml) = if let Some(path) = text.strip_prefix('@') {
+        let content = files.read_text(Path::new(path)).map_err(|error| {
+            ExtraVarsError::Text(format!(
+                "Unable to retrieve file contents: cannot read {path}: {error}"
+            ))
+        })?;
+        (path.to_owned(), content)
+    } else if text.trim_start().starts_with(['{', '[', '-']) {
+        ("-e".to_owned(), text.to_owned())
+    } else {
+        return pairs(text, sources, into);
+    };
+    let file = sources.add(name.clone(), yaml);
+    let node =
+        crate::yaml::parse_one(sources, file).map_err(|one| ExtraVarsError::Yaml(one.into()))?;
+    if node.is_null() {
+        return Ok(());
+    }
+    let Some(entries) = node.as_map() else {
+        return Err(ExtraVarsError::Text(format!(
+            "Invalid extra vars data supplied: {name} must be a mapping, it is a {}",
+            node.type_name()
+        )));
+    };
+    into.values.extend(Layer::written(entries, "extra vars (-e)").values);
+    Ok(())
+}
+
+fn pairs(text: &str, sources: &Sources, into: &mut Layer) -> Result<(), ExtraVarsError> {
+    let (pairs, rest) = playbook::key_value::split(text)
+        .map_err(|error| ExtraVarsError::Text(format!("cannot read -e '{text}': {error}")))?;
+    if pairs.is_empty() || rest.as_deref().is_some_and(|rest| !rest.trim().is_empty()) {
+        return Err(ExtraVarsError::Text(format!(
+            "-e '{text}' is not NAME=VALUE, a mapping in JSON or YAML, or @FILE"
+        )));
+    }
+    let file = sources.add("-e", text);
+    for (name, value) in pairs {
+        let span = crate::source::Span::new(file, 0, text.len());
+        let origin = Origin { what: Arc::from("extra vars (-e)"), span: Some(span) };
+        let node = crate::yaml::Node::string(&value, span);
+        into.values.insert(Arc::from(name), (Variable::Written(node), origin));
+    }
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Clusters on practice hosts.
+
+use super::Test;
+
+pub const TESTS: &[Test] = &[];

@@ -1,0 +1,225 @@
+//! The ward as the tests use it: matron as a user calls it, and a look past it with docker and psql.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// PostgreSQL majors the lane runs; the first is the ward's default.
+pub const MAJORS: &[u8] = &[17, 11, 13, 15, 18];
+
+/// Hosts of the ward: pairs h1/h2 for databases, h3 as a jump and for whatever needs a host of its own.
+const HOSTS: u8 = 3;
+
+/// A practice ward that is up.
+#[derive(Debug)]
+pub struct Ward {
+    folder: PathBuf,
+    inventory: PathBuf,
+    scratch: PathBuf,
+}
+
+/// What a matron command did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Returns both streams, for messages and searches.
+    pub fn all(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    /// Fails with everything said unless the exit code is as wanted.
+    pub fn expect_code(self, want: i32) -> Result<Self, String> {
+        if self.code == want {
+            return Ok(self);
+        }
+        Err(format!("exit {} instead of {want}\n{}", self.code, self.all()))
+    }
+
+    /// Fails unless something was said.
+    pub fn expect_says(self, words: &str) -> Result<Self, String> {
+        if self.all().contains(words) {
+            return Ok(self);
+        }
+        Err(format!("'{words}' was not said:\n{}", self.all()))
+    }
+
+    /// Returns the recap's count of a host, such as `changed`.
+    pub fn tally(&self, host: &str, what: &str) -> Result<u32, String> {
+        let line = self
+            .stdout
+            .lines()
+            .find(|line| {
+                line.split(':').next().is_some_and(|name| name.trim() == host)
+                    && line.contains("ok=")
+            })
+            .ok_or_else(|| format!("no recap line of {host}:\n{}", self.all()))?;
+        let count = line.split_whitespace().find_map(|part| part.strip_prefix(&format!("{what}=")));
+        count.and_then(|n| n.parse().ok()).ok_or_else(|| format!("no {what}= in: {line}"))
+    }
+}
+
+fn run(command: &mut Command) -> Ran {
+    let output: Output = command.stdin(Stdio::null()).output().expect("the command starts");
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ward {
+    /// Makes the ward, saying what it installs.
+    pub fn up() -> Result<Self, String> {
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+        std::fs::create_dir_all(&scratch)
+            .map_err(|error| format!("{}: {error}", scratch.display()))?;
+        let ward = Self {
+            folder: PathBuf::from("/var/lib/matron-lab"),
+            inventory: scratch.join("inventory"),
+            scratch,
+        };
+        eprintln!(
+            "making a practice ward: {HOSTS} hosts, PostgreSQL {MAJORS:?} (`matron lab up` says what it installs)"
+        );
+        let made = ward.lab_up();
+        eprint!("{}", made.stderr);
+        made.expect_code(0)?;
+        Ok(ward)
+    }
+
+    /// Runs `matron lab up` as the lane wants the ward.
+    pub fn lab_up(&self) -> Ran {
+        let majors: Vec<String> = MAJORS.iter().map(u8::to_string).collect();
+        self.matron(&[
+            "lab",
+            "up",
+            "--yes",
+            "--hosts",
+            &HOSTS.to_string(),
+            "--pg",
+            &majors.join(","),
+            "--folder",
+            &self.folder.to_string_lossy(),
+            "--inventory",
+            &self.inventory.to_string_lossy(),
+        ])
+    }
+
+    /// Takes the ward away; images stay for the next run.
+    pub fn down(&self) {
+        let gone = self.matron(&["lab", "down", "--folder", &self.folder.to_string_lossy()]);
+        if gone.code != 0 {
+            eprintln!("the ward could not be taken away:\n{}", gone.all());
+        }
+    }
+
+    /// Runs matron with these words.
+    pub fn matron(&self, words: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_matron"));
+        command
+            .args(words)
+            .current_dir(&self.scratch)
+            .env("MATRON_STATE_DIR", self.scratch.join("state"));
+        command.env_remove("ANSIBLE_FORKS").env("NO_COLOR", "1");
+        run(&mut command)
+    }
+
+    /// Runs `matron lab VERB HOST`.
+    pub fn lab(&self, verb: &str, host: &str) -> Result<(), String> {
+        let folder = self.folder.to_string_lossy().into_owned();
+        let inventory = self.inventory.to_string_lossy().into_owned();
+        self.matron(&["lab", verb, host, "--folder", &folder, "--inventory", &inventory])
+            .expect_code(0)
+            .map(drop)
+    }
+
+    /// Runs a `matron` verb with the ward's inventory.
+    pub fn with_inventory(&self, verb: &[&str], more: &[&str]) -> Ran {
+        let file = self.inventory_file();
+        let mut words = verb.to_vec();
+        let file = file.to_string_lossy();
+        words.extend(["-i", &file]);
+        words.extend(more);
+        self.matron(&words)
+    }
+
+    /// Returns the ward's inventory file.
+    pub fn inventory_file(&self) -> PathBuf {
+        self.inventory.join("hosts.yml")
+    }
+
+    /// Returns the ward's known_hosts.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.inventory.join("known_hosts")
+    }
+
+    /// Returns the ward's private key.
+    pub fn key(&self) -> PathBuf {
+        self.folder.join("id")
+    }
+
+    /// Writes a file into the lane's scratch folder.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.scratch.join(name);
+        std::fs::create_dir_all(path.parent().expect("has a folder")).expect("folder can be made");
+        std::fs::write(&path, text).expect("file can be written");
+        path
+    }
+
+    /// Runs a shell line on a host as root, past matron.
+    pub fn on_host(&self, host: &str, line: &str) -> Ran {
+        run(Command::new("docker").args(["exec", &format!("matron-lab-{host}"), "sh", "-c", line]))
+    }
+
+    /// Runs SQL in a host's database container over its local socket, past matron.
+    pub fn sql(&self, host: &str, sql: &str) -> Result<String, String> {
+        let line = format!(
+            "docker exec -i \"$(docker ps -q --filter label=org.matron.digest | head -n 1)\" psql -U pacs -d pacsdb -AtXqv ON_ERROR_STOP=1 <<'SQL'\n{sql}\nSQL"
+        );
+        let ran = self.on_host(host, &line);
+        if ran.code == 0 {
+            Ok(ran.stdout.trim().to_owned())
+        } else {
+            Err(format!("{sql}: {}", ran.all()))
+        }
+    }
+
+    /// Empties a host of databases and of everything matron put there.
+    pub fn empty(&self, host: &str) -> Result<(), String> {
+        let line = "systemctl stop 'matron-*' 2>/dev/null; for c in $(docker ps -aq); do docker rm -fv $c; done; \
+                    rm -rf /srv/* /etc/matron /var/lib/matron /etc/systemd/system/matron-* \
+                    /etc/systemd/system/multi-user.target.wants/matron-*; systemctl daemon-reload";
+        let ran = self.on_host(host, line);
+        if ran.code == 0 { Ok(()) } else { Err(ran.all()) }
+    }
+
+    /// Waits until a check holds.
+    pub fn wait(
+        &self,
+        what: &str,
+        within: Duration,
+        check: impl Fn() -> bool,
+    ) -> Result<(), String> {
+        let end = Instant::now() + within;
+        while !check() {
+            if Instant::now() > end {
+                return Err(format!("not within {within:?}: {what}"));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+}
+
+/// Returns the value of the last JSON line.
+pub fn last_json(text: &str) -> Result<Value, String> {
+    let line = text.lines().rfind(|line| line.starts_with('{')).ok_or("no JSON line")?;
+    serde_json::from_str(line).map_err(|error| error.to_string())
+}
