@@ -143,7 +143,7 @@ impl Module for AptRepository {
                 ("present", Some(_)) | ("absent", None) => return Next::Done(outcome(false)),
                 ("absent", Some((path, text))) => {
                     let kept = text.lines().filter(|line| normal(line).as_ref() != Some(&wanted));
-                    let after: String = kept.map(|line| format!("{line}\n")).collect();
+                    let after = kept.fold(String::new(), |text, line| text + line + "\n");
                     (path.clone(), text.clone(), after)
                 }
                 (_, _) => {

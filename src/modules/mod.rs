@@ -62,6 +62,7 @@ mod ping;
 mod place;
 mod python_regex;
 mod raw;
+mod reboot;
 mod replace;
 mod script;
 mod service;
@@ -146,6 +147,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_wait::PgWait,
     &ping::Ping,
     &raw::Raw,
+    &reboot::Reboot,
     &replace::Replace,
     &script::Script,
     &service::Service,

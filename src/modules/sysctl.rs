@@ -157,14 +157,14 @@ fn edited(text: &str, name: &str, value: Option<&str>) -> String {
         } else if same(line) {
             out.push_str(line);
         } else {
-            out.push_str(&format!("{name}={}", value.unwrap_or_default()));
+            out.extend([name, "=", value.unwrap_or_default()]);
         }
         out.push('\n');
     }
     if last.is_none()
         && let Some(value) = value
     {
-        out.push_str(&format!("{name}={value}\n"));
+        out.extend([name, "=", value, "\n"]);
     }
     // A file that needed nothing keeps its last line as it was, line end or not.
     if out.strip_suffix('\n') == Some(text) { text.to_owned() } else { out }

@@ -49,7 +49,7 @@ impl Module for WaitForConnection {
             connect: seconds(args, "connect_timeout", 5)?.max(Duration::from_secs(1)),
             timeout: seconds(args, "timeout", 600)?,
             elapsed: Duration::ZERO,
-            waiting: Duration::ZERO,
+            under_way: Duration::ZERO,
         }))
     }
 }
@@ -68,12 +68,12 @@ struct Waiting {
     connect: Duration,
     timeout: Duration,
     elapsed: Duration,
-    waiting: Duration,
+    under_way: Duration,
 }
 
 impl Waiting {
     fn wait(&mut self, time: Duration) -> Step {
-        self.waiting = time;
+        self.under_way = time;
         Step::Wait(time)
     }
 
@@ -103,7 +103,7 @@ impl Action for Waiting {
     fn resume(&mut self, done: Done) -> Step {
         match done {
             Done::Waited => {
-                self.elapsed += self.waiting;
+                self.elapsed += self.under_way;
                 self.probe()
             }
             Done::Reply(reply) if reply.fields.is_set("there") => {

@@ -70,8 +70,10 @@ fn package_is_fetched_installed_upgraded_and_purged() {
         run(tree("absent"), Mode::default()).status,
         run(tree("absent"), Mode::default()).status,
     ];
-    use Status::{Changed, Ok};
-    assert_eq!(steps, [Changed, Changed, Ok, Ok, Changed, Ok]);
+    assert_eq!(
+        steps,
+        [Status::Changed, Status::Changed, Status::Ok, Status::Ok, Status::Changed, Status::Ok]
+    );
 }
 
 #[test]

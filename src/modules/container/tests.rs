@@ -203,3 +203,19 @@ fn real_docker_makes_leaves_replaces_and_removes_it() {
     ];
     assert_eq!(seen, wanted);
 }
+
+#[test]
+fn template_file_is_rendered_to_the_command() {
+    let ward = Ward::new();
+    let fake = Fake::default().file("run.j2", "docker run -p {{ port }}:1 x\n").variable("port", 7);
+    let mut args = Args::of([
+        ("name", Value::from("db")),
+        ("template", Value::from("run.j2")),
+        ("pull", Value::from("never")),
+        ("docker_command", Value::from(ward.host.path("bin/docker"))),
+    ]);
+    let outcome =
+        ward.host.drive(fake.parse(&Container, &mut args).expect("parses"), Mode::default());
+    assert_eq!(outcome.status, Status::Changed, "{outcome:?}");
+    assert!(outcome.diff.first().is_some_and(|diff| diff.after.contains("--publish 7:1")));
+}

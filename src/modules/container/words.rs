@@ -1,5 +1,7 @@
 //! A rendered `docker run` command: cut into words, checked, and made canonical.
 
+use std::fmt::Write as _;
+
 use sha2::{Digest, Sha256};
 
 /// A `docker run` command taken apart.
@@ -147,7 +149,7 @@ const SHORT: &[(char, &str)] = &[
 /// is white space, so a command may be written over lines with or without a backslash at their ends.
 pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
-    let mut word: Option<String> = None;
+    let mut current: Option<String> = None;
     let mut line = 1_usize;
     let mut chars = text.chars().peekable();
     let live = |c: char, line: usize| {
@@ -160,18 +162,18 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
         match c {
             '\n' => {
                 line += 1;
-                words.extend(word.take());
+                words.extend(current.take());
             }
-            c if c.is_whitespace() => words.extend(word.take()),
-            '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
+            c if c.is_whitespace() => words.extend(current.take()),
+            '#' if current.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
             '\\' => match chars.next() {
                 Some('\n') => line += 1,
-                Some(next) => word.get_or_insert_default().push(next),
+                Some(next) => current.get_or_insert_default().push(next),
                 None => return Err(format!("line {line}: it ends with a backslash")),
             },
             '\'' => {
                 let start = line;
-                let into = word.get_or_insert_default();
+                let into = current.get_or_insert_default();
                 loop {
                     match chars.next() {
                         Some('\'') => break,
@@ -185,7 +187,7 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
             }
             '"' => {
                 let start = line;
-                let into = word.get_or_insert_default();
+                let into = current.get_or_insert_default();
                 loop {
                     match chars.next() {
                         Some('"') => break,
@@ -207,10 +209,10 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
                 }
             }
             ';' | '&' | '|' | '<' | '>' | '(' | ')' | '`' | '$' => return Err(live(c, line)),
-            c => word.get_or_insert_default().push(c),
+            c => current.get_or_insert_default().push(c),
         }
     }
-    words.extend(word);
+    words.extend(current);
     Ok(words)
 }
 
@@ -240,7 +242,7 @@ pub(super) fn read(text: &str, name: &str, secrets_allowed: bool) -> Result<RunC
             match value {
                 // A flag takes its value only behind `=`.
                 Some(value) if FLAGS.contains(&option.as_str()) => {
-                    kept.push(format!("{option}={value}"))
+                    kept.push(format!("{option}={value}"));
                 }
                 Some(value) => kept.extend([option, value]),
                 None => kept.push(option),
@@ -343,7 +345,10 @@ impl RunCommand {
             hash.update(word.as_bytes());
             hash.update([0]);
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize().iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     /// Returns the command for people, one option a line.

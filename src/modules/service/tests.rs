@@ -91,8 +91,7 @@ fn init_script_is_started_stopped_and_enabled_once() {
         .iter()
         .map(|state| run(state).status)
         .collect();
-    use Status::{Changed, Ok};
-    assert_eq!(seen, [Changed, Ok, Changed, Changed, Ok]);
+    assert_eq!(seen, [Status::Changed, Status::Ok, Status::Changed, Status::Changed, Status::Ok]);
     let outcome =
         host.run(&Service, [("name", text("nope")), ("state", text("started"))], Mode::default());
     assert_eq!(outcome.message(), Some("Could not find the requested service nope: host"));

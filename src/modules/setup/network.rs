@@ -1,6 +1,6 @@
 //! Facts of the network: interfaces, addresses, default routes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value as Json, json};
@@ -18,7 +18,7 @@ fn put(facts: &mut Facts, name: &str, value: impl Into<Json>) {
 struct Address {
     device: String,
     label: String,
-    address: Ipv4Addr,
+    ip: Ipv4Addr,
     prefix: u32,
     broadcast: String,
 }
@@ -30,10 +30,10 @@ impl Address {
 
     fn facts(&self) -> Json {
         json!({
-            "address": self.address.to_string(),
+            "address": self.ip.to_string(),
             "broadcast": self.broadcast,
             "netmask": Ipv4Addr::from(self.mask()).to_string(),
-            "network": Ipv4Addr::from(u32::from(self.address) & self.mask()).to_string(),
+            "network": Ipv4Addr::from(u32::from(self.ip) & self.mask()).to_string(),
             "prefix": self.prefix.to_string(),
         })
     }
@@ -50,8 +50,8 @@ pub(super) fn facts(raw: &Raw, facts: &mut Facts) {
         put(facts, &key, interface(raw, name, &four, &six));
     }
     put(facts, "interfaces", names);
-    let outside = four.iter().filter(|address| !address.address.is_loopback());
-    let outside: Vec<String> = outside.map(|address| address.address.to_string()).collect();
+    let outside = four.iter().filter(|address| !address.ip.is_loopback());
+    let outside: Vec<String> = outside.map(|address| address.ip.to_string()).collect();
     put(facts, "all_ipv4_addresses", outside);
     let outside = six.iter().filter(|(_, address, _)| !address.is_loopback());
     let outside: Vec<String> = outside.map(|(_, address, _)| address.to_string()).collect();
@@ -142,7 +142,7 @@ fn address(line: &str) -> Option<Address> {
     Some(Address {
         label: label.unwrap_or(&device).to_owned(),
         device,
-        address: address.parse().ok()?,
+        ip: address.parse().ok()?,
         prefix: prefix.parse().ok()?,
         broadcast,
     })
@@ -150,7 +150,7 @@ fn address(line: &str) -> Option<Address> {
 
 /// Without `ip`: the kernel's routing trie lists local addresses, and its routes say which device a network is on.
 fn from_trie(raw: &Raw) -> Vec<Address> {
-    let mut found: BTreeMap<Ipv4Addr, ()> = BTreeMap::new();
+    let mut found: BTreeSet<Ipv4Addr> = BTreeSet::new();
     let mut last: Option<Ipv4Addr> = None;
     for line in raw.field("trie").lines() {
         let line = line.trim();
@@ -159,7 +159,7 @@ fn from_trie(raw: &Raw) -> Vec<Address> {
         } else if line.starts_with("/32 host LOCAL")
             && let Some(address) = last
         {
-            found.insert(address, ());
+            found.insert(address);
         }
     }
     let routes = routes(raw);
@@ -177,13 +177,13 @@ fn from_trie(raw: &Raw) -> Vec<Address> {
     let make = |address: Ipv4Addr| {
         let (device, prefix) = place(address);
         let label = device.clone();
-        let mut made = Address { device, label, address, prefix, broadcast: String::new() };
+        let mut made = Address { device, label, ip: address, prefix, broadcast: String::new() };
         if !address.is_loopback() && prefix < 31 {
             made.broadcast = Ipv4Addr::from(u32::from(address) | !made.mask()).to_string();
         }
         made
     };
-    found.into_keys().map(make).collect()
+    found.into_iter().map(make).collect()
 }
 
 #[derive(Debug)]
@@ -221,7 +221,7 @@ fn default_4(raw: &Raw, four: &[Address]) -> Json {
     let gateway = Ipv4Addr::from(route.gateway);
     let own = || four.iter().filter(|address| address.device == route.device);
     let near = |address: &&Address| {
-        u32::from(address.address) & address.mask() == route.gateway & address.mask()
+        u32::from(address.ip) & address.mask() == route.gateway & address.mask()
     };
     let Some(address) = own().find(near).or_else(|| own().next()) else { return json!({}) };
     let mut found = Facts::new();

@@ -9,13 +9,16 @@ use super::subset::{Subset, Wanted};
 
 type Facts = Map<String, Json>;
 
+/// Makes the facts of one family.
+type Make = fn(&Raw, &mut Facts);
+
 fn put(facts: &mut Facts, name: &str, value: impl Into<Json>) {
     facts.insert(name.to_owned(), value.into());
 }
 
 /// Makes the facts of all families here that are wanted.
 pub(super) fn facts(raw: &Raw, wanted: &Wanted, facts: &mut Facts) {
-    let families: [(Subset, fn(&Raw, &mut Facts)); 18] = [
+    let families: [(Subset, Make); 18] = [
         (Subset::Distribution, distribution),
         (Subset::Platform, platform),
         (Subset::User, user),
@@ -270,8 +273,7 @@ fn command_line(raw: &Raw, facts: &mut Facts) {
             Some((name, value)) => (name, Json::from(value.trim_matches('"'))),
             None => (word, Json::Bool(true)),
         };
-        let seen = every.get(name).cloned();
-        let together = match seen {
+        let together = match every.get(name).cloned() {
             Some(Json::Array(mut list)) => {
                 list.push(value.clone());
                 Json::Array(list)

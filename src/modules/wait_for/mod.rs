@@ -161,7 +161,7 @@ impl Module for WaitFor {
             connect: seconds(args, "connect_timeout", 5)?.max(Duration::from_secs(1)),
             message: args.text("msg")?,
             elapsed: Duration::ZERO,
-            waiting: Duration::ZERO,
+            under_way: Duration::ZERO,
         }))
     }
 }
@@ -199,7 +199,7 @@ struct Waiting {
     connect: Duration,
     message: Option<String>,
     elapsed: Duration,
-    waiting: Duration,
+    under_way: Duration,
 }
 
 /// What a look found.
@@ -210,7 +210,7 @@ enum Found {
 
 impl Waiting {
     fn wait(&mut self, time: Duration) -> Step {
-        self.waiting = time;
+        self.under_way = time;
         Step::Wait(time)
     }
 
@@ -369,7 +369,7 @@ impl Action for Waiting {
     fn resume(&mut self, done: Done) -> Step {
         match done {
             Done::Waited => {
-                self.elapsed += self.waiting;
+                self.elapsed += self.under_way;
                 self.look()
             }
             Done::Reply(reply) => {

@@ -91,7 +91,7 @@ fn connections_that_count_are_those_of_the_port_in_the_states_named() {
         connect: Duration::ZERO,
         message: None,
         elapsed: Duration::ZERO,
-        waiting: Duration::ZERO,
+        under_way: Duration::ZERO,
     };
     // From a Debian 12 host; port 5432 is 1538 in hexadecimal.
     let sockets = "   0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 1\n   1: 0100007F:1538 0200000A:D431 01 00000000:00000000 00:00000000 00000000 0 0 2\n   2: 0100007F:1538 0900000A:D432 01 00000000:00000000 00:00000000 00000000 0 0 3\n   3: 0100007F:D431 0100007F:1538 01 00000000:00000000 00:00000000 00000000 0 0 4\n";
