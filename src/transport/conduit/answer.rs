@@ -103,10 +103,10 @@ pub(super) struct Ending {
     pub(super) fields: Fields,
 }
 
-/// Looks for `\nNONCE end STATUS` in the stdout of a long script. Returns how many bytes before it are surely the
+/// Looks for `NONCE end STATUS` in the stdout of a long script. Returns how many bytes before it are surely the
 /// script's own, and the ending once it is whole.
 pub(super) fn ending(bytes: &[u8], nonce: &str) -> Result<(usize, Option<Ending>), Malformed> {
-    let marker = format!("\n{nonce} end ");
+    let marker = format!("{nonce} end ");
     let Some(at) = find(bytes, marker.as_bytes()) else {
         // A marker may have begun in the last bytes.
         let from = bytes.len().saturating_sub(marker.len());
@@ -218,9 +218,10 @@ mod tests {
 
     #[test]
     fn ending_keeps_back_only_what_may_be_its_marker() {
-        assert_eq!(ending(b"data\nabc e", "abc"), Ok((4, None)));
+        assert_eq!(ending(b"data\nabc e", "abc"), Ok((5, None)));
         assert_eq!(ending(b"data\nabx", "abc"), Ok((8, None)));
-        let whole = ending(b"data\nabc end 5\n0\n.\n", "abc").expect("form");
+        assert_eq!(ending(b"a whole line\n", "abc"), Ok((13, None)));
+        let whole = ending(b"dataabc end 5\n0\n.\n", "abc").expect("form");
         assert_eq!(whole, (4, Some(Ending { status: 5, fields: Fields::default() })));
     }
 }

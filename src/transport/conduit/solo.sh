@@ -11,6 +11,6 @@ else
 _ms=$?
 fi
 exec 9>&-
-_ma="$_me$_mn end $_ms$_me"
+_ma="$_mn end $_ms$_me"
 _mgive "$_md/f" 9999
 printf '%s.\n' "$_ma"

@@ -10,7 +10,7 @@ use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::io::{
     AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::dial::Link;
 use crate::transport::pipe::{End, Event, Inbox, Input, Pipe, PipeEnds};
@@ -85,16 +85,18 @@ pub(super) fn stream(channel: Channel<Msg>, link: Arc<Link>) -> ChannelBytes {
     let (mut take, mut give) = tokio::io::split(far);
     let inbox = Arc::new(Inbox::default());
     let filling = Arc::clone(&inbox);
+    let (gone, dropped) = (CancellationToken::new(), CancellationToken::new());
+    let ended = gone.clone();
     tokio::spawn(async move {
         while let Some(message) = read.wait().await {
             match message {
                 ChannelMsg::Data { data } => filling.push(Event::Out(data.to_vec())),
-                ChannelMsg::Eof => break,
+                ChannelMsg::Eof => filling.end(End::Status(0)),
                 _ => {}
             }
         }
         filling.end(End::Status(0));
-        while read.wait().await.is_some() {}
+        ended.cancel();
         drop(link);
     });
     tokio::spawn(async move {
@@ -105,23 +107,33 @@ pub(super) fn stream(channel: Channel<Msg>, link: Arc<Link>) -> ChannelBytes {
         }
         give.shutdown().await.ok();
     });
+    let abandoned = dropped.clone();
     tokio::spawn(async move {
-        let mut buffer = vec![0; 32 * 1024];
-        while let Ok(size @ 1..) = take.read(&mut buffer).await {
-            let bytes = buffer.get(..size).unwrap_or_default().to_vec();
-            if write.data_bytes(bytes).await.is_err() {
-                break;
+        let talk = async {
+            let mut buffer = vec![0; 32 * 1024];
+            while let Ok(size @ 1..) = take.read(&mut buffer).await {
+                let bytes = buffer.get(..size).unwrap_or_default().to_vec();
+                if write.data_bytes(bytes).await.is_err() {
+                    break;
+                }
             }
+            write.eof().await.ok();
+            // Our end of the talk is over, theirs may not be.
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = talk => {}
+            () = gone.cancelled() => {}
+            () = abandoned.cancelled() => {}
         }
-        write.eof().await.ok();
         close(&write).await;
     });
-    ChannelBytes(near)
+    ChannelBytes(near, dropped.drop_guard())
 }
 
 /// The near end of a byte stream through a channel.
 #[derive(Debug)]
-pub(super) struct ChannelBytes(DuplexStream);
+pub(super) struct ChannelBytes(DuplexStream, DropGuard);
 
 impl AsyncRead for ChannelBytes {
     fn poll_read(

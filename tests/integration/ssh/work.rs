@@ -257,6 +257,18 @@ async fn long_work_shows_its_lines_as_they_come_and_answers_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn line_is_shown_while_the_script_still_runs() {
+    let local = Local::new("localhost".into(), Duration::from_secs(10));
+    let cancel = CancellationToken::new();
+    let seen = cancel.clone();
+    // The first line ends the script: without it the test would run into its deadline.
+    let sink: matron::transport::LineSink = Arc::new(move |_| seen.cancel());
+    let script = Script::new("echo here; sleep 60").within(Duration::from_secs(5));
+    let done = local.run_long(&Identity::Login, script, sink, &cancel).await;
+    assert_eq!(done.map_err(|error| error.kind), Err(TransportErrorKind::Cancelled));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fed_bytes_arrive_whole_and_a_script_may_stop_reading_early() {
     for ward in wards().await {
         let name = &ward.name;
