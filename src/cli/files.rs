@@ -38,6 +38,11 @@ impl ProjectDisk {
     fn place(&self, path: &Path) -> Place {
         let Ok(inside) = path.strip_prefix(EMBEDDED) else { return Place::Disk(path.to_owned()) };
         let inside = without_dots(inside);
+        // Templates stand beside the playbooks, not below them; a playbook looks below its own folder.
+        let inside = match inside.strip_prefix("playbooks/templates") {
+            Ok(rest) => Path::new("templates").join(rest),
+            Err(_) => inside,
+        };
         let own = self.folder.join(&inside);
         if own.is_file() {
             return Place::Disk(own);
