@@ -257,7 +257,7 @@ pub(super) fn docker(args: &[&str]) -> Result<String, Failure> {
 
 /// Returns the address a host has (or had, when its cable is pulled), from the container's own command.
 pub(super) fn address(host: &str) -> Result<String, Failure> {
-    let form = "{{ with index .NetworkSettings.Networks \"matron-lab\" }}{{ with .IPAMConfig }}{{ .IPv4Address }}{{ end }}{{ end }}|{{ index .Config.Labels \"org.matron.address\" }}";
+    let form = "{{ with index .NetworkSettings.Networks \"matron-lab\" }}{{ with .IPAMConfig }}{{ .IPv4Address }}{{ end }}{{ end }}|{{ index .Config.Labels \"lab.address\" }}";
     let text = docker(&["inspect", "--format", form, &Ward::container(host)])?;
     let (live, label) = text.split_once('|').unwrap_or((&text, ""));
     let found = if live.is_empty() { label } else { live };

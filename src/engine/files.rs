@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::modules::ProjectFiles;
-use crate::source::Files;
+use crate::source::{EMBEDDED, Files};
 
 /// Files as one task sees them.
 pub(crate) struct TaskFiles {
@@ -29,7 +29,9 @@ impl ProjectFiles for TaskFiles {
             return if there(&path) { Ok(path) } else { Err(vec![path]) };
         }
         let mut tried = Vec::new();
-        for folder in self.search.iter() {
+        // What matron carries stands behind the project's own files.
+        let embedded = Path::new(EMBEDDED).join("playbooks");
+        for folder in self.search.iter().chain(std::iter::once(&embedded)) {
             for path in [folder.join(subfolder).join(given), folder.join(given)] {
                 if there(&path) {
                     return Ok(path);
