@@ -41,6 +41,11 @@ impl ProjectFiles for TaskFiles {
                 }
             }
         }
+        // Last, what matron carries itself: the templates of its own playbooks, which a project may have copied.
+        let own = Path::new(EMBEDDED).join(subfolder).join(given);
+        if there(&own) {
+            return Ok(own);
+        }
         Err(tried)
     }
 

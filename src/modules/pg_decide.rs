@@ -124,10 +124,21 @@ fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
     Ok(View { cluster, nodes: nodes.collect() })
 }
 
+/// Returns what a host registered: what was seen of it, or why nothing was.
 fn registered(cx: &TaskContext<'_>, host: &str) -> Json {
-    let text = format!("hostvars[{}].pg_node | default(none)", Json::from(host));
-    let value = cx.vars.expression(&text, None).ok();
-    value.and_then(|value| to_json(&value).ok()).unwrap_or_default()
+    let of = |name: &str| {
+        let text = format!("hostvars[{}].{name} | default(none)", Json::from(host));
+        let value = cx.vars.expression(&text, None).ok();
+        value.and_then(|value| to_json(&value).ok()).unwrap_or_default()
+    };
+    let seen = of("pg_node");
+    if seen.get("role").is_some() {
+        return seen;
+    }
+    // The look was skipped because the task before it failed there, which knows why.
+    let asked = of("pg_asked");
+    let failed = ["failed", "unreachable"].iter().any(|key| asked[*key] == Json::Bool(true));
+    if failed { asked } else { seen }
 }
 
 fn told(view: &View, plan: &Plan) -> Outcome {

@@ -368,7 +368,7 @@ pub(super) fn from_registered(value: &Json) -> Result<Observation, String> {
     let is = |key: &str| map.get(key).and_then(Json::as_bool).unwrap_or_default();
     let message = |map: &Map<String, Json>| {
         let text = map.get("msg").and_then(Json::as_str).unwrap_or("no reason given");
-        text.lines().next().unwrap_or_default().to_owned()
+        text.lines().next().unwrap_or_default().trim_start_matches("Task failed: ").to_owned()
     };
     if is("unreachable") || is("failed") {
         return Err(message(map));
