@@ -45,7 +45,7 @@ pub(crate) fn render(
     }
     if let Some(whole) = &action.whole {
         let value = view.resolve(whole).map_err(|error| finalization(&full, None, &error))?;
-        add_mapping(&value, doc, &full, view, &mut args)?;
+        add_mapping(&value, doc, &full, &mut args)?;
     }
     for argument in &action.named {
         // The free text of a command may also come under its old inner name.
@@ -75,18 +75,15 @@ fn add_defaults(
             if name != doc.name && name != full {
                 continue;
             }
-            match value.as_map() {
-                Some(given) => {
-                    for (name, node) in given {
-                        let name = name.raw().unwrap_or_default();
-                        add(name, node, doc, full, view, args)?;
-                    }
+            if let Some(given) = value.as_map() {
+                for (name, node) in given {
+                    let name = name.raw().unwrap_or_default();
+                    add(name, node, doc, full, view, args)?;
                 }
-                None => {
-                    let value =
-                        view.resolve(value).map_err(|error| finalization(full, None, &error))?;
-                    add_mapping(&value, doc, full, view, args)?;
-                }
+            } else {
+                let value =
+                    view.resolve(value).map_err(|error| finalization(full, None, &error))?;
+                add_mapping(&value, doc, full, args)?;
             }
         }
         return Ok(());
@@ -96,7 +93,7 @@ fn add_defaults(
         if let Ok(given) = value.get_attr(name)
             && !given.is_undefined()
         {
-            add_mapping(&given, doc, full, view, args)?;
+            add_mapping(&given, doc, full, args)?;
         }
     }
     Ok(())
@@ -106,7 +103,6 @@ fn add_mapping(
     value: &Value,
     doc: &'static Doc,
     full: &str,
-    _view: &View,
     args: &mut Args,
 ) -> Result<(), ArgumentsError> {
     if value.is_none() || value.is_undefined() || is_omit(value) {

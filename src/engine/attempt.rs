@@ -70,7 +70,7 @@ impl<'a> Attempt<'a> {
         let ready = match self.ready(delegated.clone()) {
             Ok(ready) => ready,
             Err(finished) => {
-                let mut single = Single::of(finished);
+                let mut single = Single::of(*finished);
                 single.delegated = delegated;
                 return single;
             }
@@ -92,10 +92,10 @@ impl<'a> Attempt<'a> {
         Ok(Some(HostName::new(name)).filter(|name| !name.as_str().is_empty()))
     }
 
-    fn ready(&self, delegated: Option<HostName>) -> Result<Ready, Finished> {
+    fn ready(&self, delegated: Option<HostName>) -> Result<Ready, Box<Finished>> {
         let plan = &self.job.plan;
         let options = &self.stage().world.options;
-        let words = |text: String| Finished::failed(format!("Task failed: {text}"));
+        let words = |text: String| Box::new(Finished::failed(format!("Task failed: {text}")));
         let name = match plan.kind {
             TaskKind::GatherFacts => "setup",
             TaskKind::Module
@@ -108,7 +108,7 @@ impl<'a> Attempt<'a> {
             return Err(words(format!("the module '{name}' was not found")));
         };
         let args = arguments::render(plan, module.doc(), self.view)
-            .map_err(|error| Finished::failed_unchanged(error.text()))?;
+            .map_err(|error| Box::new(Finished::failed_unchanged(error.text())))?;
         let keywords = &plan.keywords;
         let flag = |word: &str, node: Option<&Node>, default: bool| {
             self.view.flag(word, node, default).map_err(|error| words(error.0))
@@ -188,24 +188,22 @@ impl<'a> Attempt<'a> {
         let task = &self.job.plan.task;
         if task.until.is_none() && task.retries.is_none() {
             let mut finished = self.once(ready).await;
-            if let Err(failed) = self.judge(&mut finished, self.view) {
-                return failed;
-            }
+            self.judge(&mut finished);
             return finished;
         }
         let number = |word: &str, node: &Option<Node>, default: f64| {
             self.view
                 .keyword_number(word, node.as_ref())
                 .map(|number| number.unwrap_or(default).max(0.0))
-                .map_err(|error| Finished::failed(format!("Task failed: {}", error.0)))
+                .map_err(|error| Box::new(Finished::failed(format!("Task failed: {}", error.0))))
         };
         let retries = match number("retries", &task.retries, RETRIES) {
             Ok(retries) => retries,
-            Err(failed) => return failed,
+            Err(failed) => return *failed,
         };
         let delay = match number("delay", &task.delay, DELAY) {
             Ok(delay) => Duration::from_secs_f64(delay),
-            Err(failed) => return failed,
+            Err(failed) => return *failed,
         };
         #[expect(
             clippy::cast_possible_truncation,
@@ -221,9 +219,7 @@ impl<'a> Attempt<'a> {
                 return finished;
             }
             finished.data.insert("attempts".to_owned(), attempt.into());
-            if let Err(failed) = self.judge(&mut finished, self.view) {
-                return failed;
-            }
+            self.judge(&mut finished);
             let met = match &task.until {
                 Some(conditions) => match unmet(conditions, &self.with_result(&finished)) {
                     Ok(unmet) => unmet.is_none(),
@@ -262,14 +258,13 @@ impl<'a> Attempt<'a> {
     }
 
     /// Applies `changed_when` and `failed_when`.
-    fn judge(&self, finished: &mut Finished, view: &View) -> Result<(), Finished> {
+    fn judge(&self, finished: &mut Finished) {
         let task = &self.job.plan.task;
         if matches!(finished.status, Status::Skipped | Status::Unreachable)
             || (task.changed_when.is_none() && task.failed_when.is_none())
         {
-            return Ok(());
+            return;
         }
-        let _ = view;
         if let Some(conditions) = &task.changed_when {
             match unmet(conditions, &self.with_result(finished)) {
                 Ok(unmet) => finished.set_changed(unmet.is_none()),
@@ -277,7 +272,7 @@ impl<'a> Attempt<'a> {
                     let text = evaluating(&error.message);
                     finished.data.insert("changed_when_result".to_owned(), text.into());
                     finished.set_failed(true);
-                    return Ok(());
+                    return;
                 }
             }
         }
@@ -295,7 +290,6 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Returns the view with the result under the name it is registered by.
@@ -357,10 +351,9 @@ impl<'a> Attempt<'a> {
             }
         };
         let outcome = match ready.timeout {
-            None => drive.run(action, ready.mode).await,
+            None => Box::pin(drive.run(action, ready.mode)).await,
             Some(seconds) => {
-                let running = drive.run(action, ready.mode);
-                tokio::pin!(running);
+                let mut running = Box::pin(drive.run(action, ready.mode));
                 tokio::select! {
                     outcome = &mut running => outcome,
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {

@@ -35,12 +35,63 @@ struct Check {
     found: Vec<Diagnostic>,
 }
 
+/// Orders of hosts.
+const ORDERS: [&str; 5] = ["inventory", "reverse_inventory", "reverse_sorted", "shuffle", "sorted"];
+
 /// What may be notified in a play.
+
 #[derive(Default)]
 struct Known {
     names: HashSet<String>,
     /// Some handlers are known only at run time.
     open: bool,
+}
+
+impl Known {
+    /// Adds handlers.
+    fn handlers(&mut self, items: &[Item], role: Option<&str>) {
+        for item in items {
+            match item {
+                Item::Task(task) => {
+                    let name = task.name.as_ref().and_then(Node::raw);
+                    for text in name.into_iter().chain(task.listen.iter().filter_map(Node::raw)) {
+                        self.open |= has_template(text);
+                        self.names.insert(text.to_owned());
+                        if let Some(role) = role {
+                            self.names.insert(format!("{role} : {text}"));
+                        }
+                    }
+                }
+                Item::Block(block) => {
+                    let name = block.name.as_ref().and_then(Node::raw);
+                    self.names.extend(name.map(str::to_owned));
+                    for list in [&block.block, &block.rescue, &block.always] {
+                        self.handlers(list, role);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds the handlers of roles in an item of a task list.
+    fn of_roles(&mut self, item: &Item) {
+        match item {
+            Item::Task(task) => {
+                self.open |= matches!(task.action.name.as_str(), "include_role" | "include_tasks");
+            }
+            Item::Block(block) => {
+                if let Some(usage) = &block.role {
+                    self.handlers(&usage.role.handlers, Some(&usage.role.name));
+                    for dependency in &usage.dependencies {
+                        self.of_roles(dependency);
+                    }
+                }
+                for item in block.block.iter().chain(&block.rescue).chain(&block.always) {
+                    self.of_roles(item);
+                }
+            }
+        }
+    }
 }
 
 impl Check {
@@ -68,8 +119,6 @@ impl Check {
             let hint = "use linear, free or host_pinned".to_owned();
             self.error(span, format!("the strategy '{name}' is not there"), Some(hint));
         }
-        const ORDERS: [&str; 5] =
-            ["inventory", "reverse_inventory", "reverse_sorted", "shuffle", "sorted"];
         if let Some((name, span)) = literal(&play.order)
             && !ORDERS.contains(&name.as_str())
         {
@@ -88,58 +137,15 @@ impl Check {
             }
         }
         let mut known = Known::default();
-        self.handler_names(&play.handlers, None, &mut known);
+        known.handlers(&play.handlers, None);
         for list in [&play.pre_tasks, &play.roles, &play.tasks, &play.post_tasks] {
             for item in list {
-                self.role_handler_names(item, &mut known);
+                known.of_roles(item);
             }
         }
         let lists = [&play.pre_tasks, &play.roles, &play.tasks, &play.post_tasks, &play.handlers];
         for item in lists.into_iter().flatten() {
             self.item(item, &known);
-        }
-    }
-
-    fn handler_names(&mut self, items: &[Item], role: Option<&str>, known: &mut Known) {
-        for item in items {
-            match item {
-                Item::Task(task) => {
-                    let name = task.name.as_ref().and_then(Node::raw);
-                    for text in name.into_iter().chain(task.listen.iter().filter_map(Node::raw)) {
-                        known.open |= has_template(text);
-                        known.names.insert(text.to_owned());
-                        if let Some(role) = role {
-                            known.names.insert(format!("{role} : {text}"));
-                        }
-                    }
-                }
-                Item::Block(block) => {
-                    let name = block.name.as_ref().and_then(Node::raw);
-                    known.names.extend(name.map(str::to_owned));
-                    for list in [&block.block, &block.rescue, &block.always] {
-                        self.handler_names(list, role, known);
-                    }
-                }
-            }
-        }
-    }
-
-    fn role_handler_names(&mut self, item: &Item, known: &mut Known) {
-        match item {
-            Item::Task(task) => {
-                known.open |= matches!(task.action.name.as_str(), "include_role" | "include_tasks");
-            }
-            Item::Block(block) => {
-                if let Some(usage) = &block.role {
-                    self.handler_names(&usage.role.handlers, Some(&usage.role.name), known);
-                    for dependency in &usage.dependencies {
-                        self.role_handler_names(dependency, known);
-                    }
-                }
-                for item in block.block.iter().chain(&block.rescue).chain(&block.always) {
-                    self.role_handler_names(item, known);
-                }
-            }
         }
     }
 
@@ -276,16 +282,13 @@ impl Check {
         self.optional(action.whole.as_ref());
         let mut given: HashSet<&str> = HashSet::new();
         if let Some(free) = &action.free_form {
-            match doc.free_form.and_then(|name| find(doc, name)) {
-                Some(argument) => {
-                    given.insert(argument.name);
-                    self.value(argument, free);
-                }
-                None => {
-                    let message = format!("module '{}' takes no free-form text", doc.name);
-                    let hint = format!("write its arguments by name: matron doc {}", doc.name);
-                    self.error(free.span, message, Some(hint));
-                }
+            if let Some(argument) = doc.free_form.and_then(|name| find(doc, name)) {
+                given.insert(argument.name);
+                self.value(argument, free);
+            } else {
+                let message = format!("module '{}' takes no free-form text", doc.name);
+                let hint = format!("write its arguments by name: matron doc {}", doc.name);
+                self.error(free.span, message, Some(hint));
             }
         }
         for argument in &action.named {

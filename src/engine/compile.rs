@@ -1,6 +1,8 @@
 //! Flattens a play into a tree that a host walks: keywords inherited, conditions of blocks copied down, tags decided,
 //! roles with their variables. Done once a play (and once for each file included), never once a host.
 
+#![expect(clippy::similar_names, reason = "a play and its plan are what they are called")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -475,7 +477,7 @@ pub(crate) fn role_view(usage: &RoleUse, block: &Block, outer: Option<&Arc<RoleV
             parents
         })
         .unwrap_or_default();
-    let words = |nodes: &[Node]| nodes.iter().map(|node| plain(node)).collect::<Vec<_>>().join(",");
+    let words = |nodes: &[Node]| nodes.iter().map(plain).collect::<Vec<_>>().join(",");
     let pairs = |entries: &[(Node, Node)]| {
         let mut all: Vec<String> =
             entries.iter().map(|(key, value)| format!("{}={}", plain(key), plain(value))).collect();

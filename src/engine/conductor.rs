@@ -1,5 +1,7 @@
 //! The conductor: plays one after another, batches, recap, exit code.
 
+#![expect(clippy::similar_names, reason = "a play and its plan are what they are called")]
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +59,7 @@ pub(super) async fn run(
     let mut failure = None;
     'all: for playbook in playbooks {
         for play in playbook.plays {
-            match conductor.play(Arc::new(play)).await {
+            match Box::pin(conductor.play(Arc::new(play))).await {
                 Ok(Flow::On) => {}
                 Ok(Flow::Stop) => break,
                 Err(stop) => {
@@ -137,7 +139,7 @@ impl Conductor {
     async fn play(&mut self, play: Arc<Play>) -> Result<Flow, Stop> {
         let run = self.run.clone();
         let view = play_view(&run, &play);
-        let name = self.play_name(&play, &view);
+        let name = Self::play_name(&play, &view);
         let hosts = self.hosts(&play, &view)?;
         let flag = |word: &str, node: Option<&Node>, default| {
             view.flag(word, node, default).map_err(|error| Stop(error.0))
@@ -168,7 +170,7 @@ impl Conductor {
         }
         let plan = Arc::new(plan);
         let prompt = Arc::new(prompts(&run, &play).await?);
-        let strategy = self.strategy(&play, &view)?;
+        let strategy = Self::strategy(&play, &view)?;
         let batches = batches(&play, &view, &hosts)?;
         for batch in batches {
             let batch: Vec<HostName> = batch.into_iter().filter(|host| !run.is_out(host)).collect();
@@ -212,7 +214,7 @@ impl Conductor {
         Ok(Flow::On)
     }
 
-    fn play_name(&self, play: &Play, view: &View) -> String {
+    fn play_name(play: &Play, view: &View) -> String {
         let raw = magic::play_name(play);
         match &play.name {
             Some(node) if crate::template::has_template(&raw) => view.text(node).unwrap_or(raw),
@@ -266,7 +268,7 @@ impl Conductor {
         Ok(hosts)
     }
 
-    fn strategy(&self, play: &Play, view: &View) -> Result<Strategy, Stop> {
+    fn strategy(play: &Play, view: &View) -> Result<Strategy, Stop> {
         let name =
             view.keyword_text("strategy", play.strategy.as_ref()).map_err(|error| Stop(error.0))?;
         match name {
@@ -312,27 +314,21 @@ fn batches(play: &Play, view: &View, hosts: &[HostName]) -> Result<Vec<Vec<HostN
     for size in sizes {
         let text = shown(&size);
         let text = text.trim();
-        let number = match text.strip_suffix('%') {
-            Some(percent) => {
-                let percent: f64 = percent
-                    .trim()
-                    .parse()
-                    .map_err(|_| Stop(format!("serial: '{text}' is not a percentage")))?;
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "counts of hosts are small and not negative"
-                )]
-                let number = ((percent / 100.0 * total as f64) as usize).max(1);
-                number
-            }
-            None => {
-                let number: i64 = text
-                    .parse()
-                    .map_err(|_| Stop(format!("serial: '{text}' is not a number of hosts")))?;
-                usize::try_from(number).unwrap_or(0)
-            }
+        let bad =
+            || Stop(format!("serial cannot be '{text}': use a number of hosts, or a percentage"));
+        let number = if let Some(percent) = text.strip_suffix('%') {
+            let percent: f64 = percent.trim().parse().map_err(|_| bad())?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "counts of hosts are small and not negative"
+            )]
+            let number = ((percent / 100.0 * total as f64) as usize).max(1);
+            number
+        } else {
+            let number: i64 = text.parse().map_err(|_| bad())?;
+            usize::try_from(number).unwrap_or(0)
         };
         numbers.push(if number == 0 { total } else { number });
     }
@@ -381,13 +377,10 @@ async fn prompts(run: &Run, play: &Play) -> Result<Layer, Stop> {
             }
             run.warn("***** VALUES ENTERED DO NOT MATCH ****");
         };
-        let value = match answer.filter(|text| !text.is_empty()).or(default) {
-            Some(value) => value,
-            None => {
-                run.warn(format!("Not prompting for {name:?}: nobody can be asked"));
-                String::new()
-            }
-        };
+        let value = answer.filter(|text| !text.is_empty()).or(default).unwrap_or_else(|| {
+            run.warn(format!("no value was given for {name:?}"));
+            String::new()
+        });
         if private {
             run.world.redactor.add(&value);
         }

@@ -242,7 +242,6 @@ pub(crate) fn split_words(line: &str) -> Result<Vec<String>, &'static str> {
                 word.push(next);
             }
             (Some(open), _) if c == open => quote = None,
-            (Some(_), _) => word.get_or_insert_default().push(c),
             (None, '\'' | '"') => {
                 quote = Some(c);
                 word.get_or_insert_default();
@@ -252,7 +251,7 @@ pub(crate) fn split_words(line: &str) -> Result<Vec<String>, &'static str> {
                 word.get_or_insert_default().push(next);
             }
             (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
+            (Some(_) | None, _) => word.get_or_insert_default().push(c),
         }
     }
     if quote.is_some() {

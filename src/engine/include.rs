@@ -49,7 +49,7 @@ enum What {
 pub(crate) fn tasks(job: &Job, view: &View) -> Single {
     let args = match rendered(job, view) {
         Ok(args) => args,
-        Err(finished) => return Single::of(finished),
+        Err(finished) => return Single::of(*finished),
     };
     let name = match args.required("file") {
         Ok(name) => name,
@@ -75,7 +75,7 @@ pub(crate) fn tasks(job: &Job, view: &View) -> Single {
 pub(crate) fn role(job: &Job, view: &View) -> Single {
     let args = match rendered(job, view) {
         Ok(args) => args,
-        Err(finished) => return Single::of(finished),
+        Err(finished) => return Single::of(*finished),
     };
     let read = || -> Result<What, crate::modules::ArgError> {
         Ok(What::Role {
@@ -99,9 +99,9 @@ pub(crate) fn role(job: &Job, view: &View) -> Single {
     }
 }
 
-fn rendered(job: &Job, view: &View) -> Result<Args, Finished> {
+fn rendered(job: &Job, view: &View) -> Result<Args, Box<Finished>> {
     let Some(module) = crate::modules::find(&job.plan.task.action.name) else {
-        return Err(Finished::failed("Task failed: the include statement is not known"));
+        return Err(Box::new(Finished::failed("Task failed: the include statement is not known")));
     };
     // What `apply` holds is for the tasks inside, and templated there.
     let mut plan = TaskPlan {
@@ -122,7 +122,7 @@ fn rendered(job: &Job, view: &View) -> Result<Args, Finished> {
         plan.task = Arc::new(task);
     }
     arguments::render(&plan, module.doc(), view)
-        .map_err(|error| Finished::failed_unchanged(error.text()))
+        .map_err(|error| Box::new(Finished::failed_unchanged(error.text())))
 }
 
 fn included(job: &Job, view: &View, what: What, shown_as: String) -> Single {
@@ -345,7 +345,7 @@ fn apply(node: &Node, lineage: &mut Lineage, compiler: &Compiler<'_>) {
 pub(crate) fn vars(job: &Job, view: &View, search: &Arc<[PathBuf]>) -> Single {
     let args = match rendered(job, view) {
         Ok(args) => args,
-        Err(finished) => return Single::of(finished),
+        Err(finished) => return Single::of(*finished),
     };
     match read_vars(job, &args, search) {
         Ok((entries, files)) => {
@@ -398,7 +398,7 @@ fn read_vars(
     let mut found = Vec::new();
     match (text("file")?, text("dir")?) {
         (Some(file), _) => {
-            found.push(files.find("vars", &file).map_err(|tried| not_found(&file, &tried))?)
+            found.push(files.find("vars", &file).map_err(|tried| not_found(&file, &tried))?);
         }
         (None, Some(dir)) => {
             let folder = files.find("vars", &dir).map_err(|tried| not_found(&dir, &tried))?;

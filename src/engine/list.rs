@@ -189,7 +189,7 @@ fn add_tags(common: &Common, into: &mut BTreeSet<String>) {
     for node in &common.tags {
         match &node.kind {
             NodeKind::Seq(items) => {
-                into.extend(items.iter().filter_map(Node::raw).map(str::to_owned))
+                into.extend(items.iter().filter_map(Node::raw).map(str::to_owned));
             }
             NodeKind::Scalar(scalar) => {
                 into.extend(scalar.raw.split(',').map(|tag| tag.trim().to_owned()));

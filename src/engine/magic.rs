@@ -1,5 +1,7 @@
 //! Magic variables: what a playbook can ask about the run, the play, its host and its task.
 
+#![expect(clippy::similar_names, reason = "a play and its plan are what they are called")]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, Weak};
 

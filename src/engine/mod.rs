@@ -163,5 +163,5 @@ pub struct RunResult {
 ///
 /// Returns when every host is done, or soon after `world.cancel` is set: acts under way are ended first.
 pub async fn run(world: &World, inventory: Inventory, playbooks: Vec<Playbook>) -> RunResult {
-    conductor::run(world, inventory, playbooks).await
+    Box::pin(conductor::run(world, inventory, playbooks)).await
 }

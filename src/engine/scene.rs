@@ -1,5 +1,7 @@
 //! What tasks share: the run as a whole, and one play on one batch of hosts.
 
+#![expect(clippy::similar_names, reason = "a play and its plan are what they are called")]
+
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

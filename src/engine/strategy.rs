@@ -1,6 +1,7 @@
 //! Strategies: in which order the tasks of a batch meet its hosts.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -14,7 +15,6 @@ use crate::engine::task::{Job, TaskEnd, unmet};
 use crate::engine::view::{View, shown};
 use crate::event::Event;
 use crate::names::HostName;
-use crate::outcome::Status;
 use crate::template::has_template;
 
 /// How a batch ended.
@@ -104,7 +104,7 @@ fn rendered(scene: &Scene, host: &HostName, plan: &TaskPlan, raw: &str) -> Strin
             Ok(value) => out.push_str(&shown(&value)),
             Err(error) => {
                 errors += 1;
-                out.push_str(&format!("<< error {errors} - {} >>", error.message));
+                let _ = write!(out, "<< error {errors} - {} >>", error.message);
             }
         }
         rest = tail;
@@ -200,17 +200,12 @@ fn is_once(scene: &Scene, host: &HostName, plan: &TaskPlan) -> bool {
     if crate::modules::ONCE_FOR_ALL.contains(&plan.task.action.name.as_str()) {
         return true;
     }
-    match &plan.keywords.run_once {
-        None => false,
-        Some(node) => match node.as_bool() {
-            Some(value) => value,
-            None => {
-                let layers = scene.layers(host, Some(plan));
-                let view = View::new(&scene.run, layers, Arc::from([]));
-                view.flag("run_once", Some(node), false).unwrap_or(false)
-            }
-        },
-    }
+    let Some(node) = &plan.keywords.run_once else { return false };
+    node.as_bool().unwrap_or_else(|| {
+        let layers = scene.layers(host, Some(plan));
+        let view = View::new(&scene.run, layers, Arc::from([]));
+        view.flag("run_once", Some(node), false).unwrap_or(false)
+    })
 }
 
 /// Does one task on all hosts that have come to it.
@@ -483,25 +478,23 @@ async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) ->
     }
     let view = View::new(&scene.run, scene.layers(host, Some(plan)), Arc::from([]));
     let job = Job { scene: scene.clone(), host: host.clone(), plan: plan.clone() };
-    match unmet(&plan.when, &view) {
-        Ok(None) => job.run().await.meta,
-        Ok(Some(_)) | Err(_) => {
-            let end = job.run().await;
-            scene.run.emit(Event::HostDone {
-                task: plan.id,
-                host: host.clone(),
-                delegated: None,
-                status: Status::Skipped,
-                ignored: false,
-                rescued: false,
-                looped: false,
-                result: end.finished.data,
-                diff: Vec::new(),
-                took_ms: 0,
-            });
-            None
-        }
+    let end = job.run().await;
+    if matches!(unmet(&plan.when, &view), Ok(None)) {
+        return end.meta;
     }
+    scene.run.emit(Event::HostDone {
+        task: plan.id,
+        host: host.clone(),
+        delegated: None,
+        status: end.finished.status,
+        ignored: false,
+        rescued: false,
+        looped: false,
+        result: end.finished.data,
+        diff: Vec::new(),
+        took_ms: 0,
+    });
+    None
 }
 
 /// Does what a meta word says to one host.

@@ -218,7 +218,7 @@ impl Job {
             }
             let mut single = self.single(&view, search).await;
             names.mark(&mut single.finished.data, &items, at, item);
-            for (_, effect) in single.finished.effects.iter().enumerate() {
+            for effect in &single.finished.effects {
                 if let Effect::SetFact { variables, .. } = effect {
                     for (name, value) in variables {
                         carry(&mut carried, name, value_of(value));
@@ -363,7 +363,7 @@ impl Job {
         }
         match self.plan.kind {
             TaskKind::Module | TaskKind::GatherFacts => {
-                Attempt::new(self, view, search).run().await
+                Box::pin(Attempt::new(self, view, search).run()).await
             }
             TaskKind::Meta => {
                 let action = &self.plan.task.action;

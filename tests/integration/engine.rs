@@ -1,6 +1,8 @@
 //! Playbooks run on this machine, held against what ansible-core 2.19 said to the same playbooks
 //! (`tests/cases/engine/NAME.expected`, written by `tests/cases/capture.sh`).
 
+#![expect(clippy::expect_used, clippy::panic, reason = "tests stop where something is wrong")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
@@ -144,7 +146,7 @@ fn flags(text: &str) -> (Options, Layer) {
                 if let Some(task) = &mut options.start_at_task
                     && let Some((_, quoted)) = line.split_once('"')
                 {
-                    *task = quoted.trim_end_matches('"').to_owned();
+                    quoted.trim_end_matches('"').clone_into(task);
                 }
             }
             "-e" => {
