@@ -56,7 +56,8 @@ pub(super) async fn run(
         start_at: world.options.start_at_task.clone(),
         clean: true,
     };
-    let mut failure = None;
+    let mut failure = nobody_left(&run);
+    let playbooks = if failure.is_some() { Vec::new() } else { playbooks };
     'all: for playbook in playbooks {
         for play in playbook.plays {
             match Box::pin(conductor.play(Arc::new(play))).await {
@@ -94,6 +95,19 @@ pub(super) async fn run(
     }
     run.emit(Event::RunEnded { recap: recap.clone(), exit });
     RunResult { exit, recap, failure: failure.map(Diagnostic::error) }
+}
+
+/// Returns why there is nothing to do at all: `--limit` leaves no host.
+fn nobody_left(run: &Run) -> Option<String> {
+    let limit = run.world.options.limit.as_deref()?;
+    match run.inventory().matching(limit, &*run.world.files) {
+        Ok(hosts) if hosts.is_empty() => Some(
+            "Specified inventory, host pattern and/or --limit leaves us with no hosts to target."
+                .to_owned(),
+        ),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn fleet_options(world: &World) -> FleetOptions {

@@ -460,3 +460,52 @@ fn every_mistake_is_told_with_its_place_before_anything_runs() {
         assert!(said.contains(word), "nothing is said of {word}\n{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_run_ends_soon_with_99_and_leaves_nothing_running() {
+    let mark = format!("31.{}", std::process::id());
+    let text = format!(
+        "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - command: sleep {mark}\n    \
+         - debug: {{msg: never}}\n"
+    );
+    let log = Arc::new(Log::default());
+    let mut world =
+        world(Options { forks: 5, ..Options::default() }, log.clone(), Layer::default());
+    world.files = Arc::new(matron::source::MemoryFiles::of(&[("site.yml", text.as_str())]));
+    let loader = Loader::new(
+        world.sources.clone(),
+        world.files.clone(),
+        engine::catalog(),
+        world.roles_path.clone(),
+    );
+    let (playbook, _) =
+        loader.playbook(Path::new("site.yml"), &Early::new(&world)).expect("playbook loads");
+    let cancel = world.cancel.clone();
+    let running =
+        tokio::spawn(
+            async move { engine::run(&world, Inventory::default(), vec![playbook]).await },
+        );
+    let sleeping = || {
+        let found =
+            std::process::Command::new("pgrep").args(["-f", &format!("^sleep {mark}$")]).output();
+        found.is_ok_and(|found| found.status.success())
+    };
+    let until = |wanted: bool| async move {
+        for _ in 0..300 {
+            if sleeping() == wanted {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        }
+        false
+    };
+    assert!(until(true).await, "the command did not start");
+    cancel.cancel();
+    let result = tokio::time::timeout(std::time::Duration::from_secs(20), running).await;
+    let result = result.expect("the run ends").expect("the run does not panic");
+    assert_eq!(result.exit, 99);
+    assert!(until(false).await, "the command still runs");
+    let events = log.0.lock().expect("no panic while logging").clone();
+    let tasks = events.iter().filter(|event| matches!(event, Event::TaskStarted { .. })).count();
+    assert_eq!(tasks, 1, "nothing starts after the cancel");
+}
