@@ -166,7 +166,7 @@ pub(crate) struct Compiler<'a> {
     /// Numbers tasks.
     pub(crate) ids: &'a AtomicU64,
     /// Turns a tag (which may hold templates) into words.
-    pub(crate) render: &'a dyn Fn(&Node) -> Vec<String>,
+    pub(crate) render: &'a (dyn Fn(&Node) -> Vec<String> + Sync),
     /// What is compiled belongs to a handler.
     pub(crate) handler: bool,
 }
