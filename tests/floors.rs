@@ -111,3 +111,23 @@ fn no_arrow_runs_up() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(files.len() > 10, "the tree was not found");
 }
+
+#[test]
+fn every_module_is_listed() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/modules");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut missing = Vec::new();
+    let list = fs::read_to_string(src.join("mod.rs")).expect("modules can be read");
+    for file in files {
+        let text = fs::read_to_string(&file).expect("file can be read");
+        for line in text.lines() {
+            let Some(rest) = line.strip_prefix("impl Module for ") else { continue };
+            let name = rest.trim_end_matches([' ', '{']);
+            if !list.contains(&format!("::{name},")) {
+                missing.push(format!("{name} in {}", file.display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not in modules::ALL: {}", missing.join(", "));
+}
