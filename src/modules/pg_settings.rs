@@ -1,5 +1,6 @@
 //! `pg_settings`: a file of settings of matron's own in the data directory, included by postgresql.conf, and taken into use.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
@@ -128,7 +129,7 @@ impl Module for PgSettings {
                 let mut text = String::from("# Written by matron; changes are overwritten.\n");
                 for (name, value) in &map {
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    text.push_str(&format!("{name} = {}\n", config::quote(&value)));
+                    let _ = writeln!(text, "{name} = {}", config::quote(&value));
                 }
                 text
             }
