@@ -1,3 +1,5 @@
 //! What tests share.
 
+pub(crate) mod packages;
 pub(crate) mod shell_host;
+pub(crate) mod sshd;
