@@ -20,7 +20,7 @@ use crate::playbook::{self, Playbook};
 use crate::record::Recorder;
 use crate::report::{JsonLines, Look, Minimal, Plain, Tty};
 use crate::secret::{Redactor, Secret};
-use crate::source::{Diagnostic, Diagnostics, Fault, Files, Severity, Sources};
+use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Fault, Files, Severity, Sources};
 use crate::transport::HostKeys;
 use crate::vars::{Layer, Origin, Variable};
 
@@ -204,7 +204,10 @@ impl Ready {
                     self.warn(&warnings);
                     for play in &mut playbook.plays {
                         // `playbook_dir` is absolute, as authors who hand it to programs expect.
-                        play.playbook_dir = self.world.person.folder.join(&play.playbook_dir);
+                        // What matron carries has no place on the disk.
+                        if !play.playbook_dir.starts_with(EMBEDDED) {
+                            play.playbook_dir = self.world.person.folder.join(&play.playbook_dir);
+                        }
                     }
                     playbooks.push(playbook);
                 }
@@ -216,7 +219,11 @@ impl Ready {
         }
         for playbook in &playbooks {
             let folder = playbook.path.parent().unwrap_or(Path::new(""));
-            let folder = self.world.person.folder.join(folder);
+            let folder = if folder.starts_with(EMBEDDED) {
+                folder.to_owned()
+            } else {
+                self.world.person.folder.join(folder)
+            };
             let files = self.world.files.clone();
             match self.inventory.load_group_vars(&folder, files.as_ref(), &self.sources) {
                 Ok(warnings) => self.warn(&warnings),
