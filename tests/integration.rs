@@ -10,6 +10,8 @@ mod modules_files;
 mod modules_readers;
 #[path = "integration/playbook_cases.rs"]
 mod playbook_cases;
+#[path = "integration/refusals/mod.rs"]
+mod refusals;
 #[path = "integration/ssh/mod.rs"]
 mod ssh;
 #[path = "support/mod.rs"]

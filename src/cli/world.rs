@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::asker::{self, Terminal};
-use super::failure::{Failure, Kind, with_causes};
+use super::failure::{Failure, Kind, with_causes, without_number};
 use super::files::ProjectDisk;
 use super::flags::{
     BecomeFlags, ConnectFlags, HostFlags, HostKeyPolicy, Output, RunFlags, TaskFlags,
@@ -243,6 +243,15 @@ impl Ready {
         self.check_limit()
     }
 
+    /// Does the same for a playbook made of the command line: there is no file to point into.
+    pub(super) fn check_words(&self, playbooks: &[Playbook]) -> Result<(), Failure> {
+        if let Err(mut found) = engine::check(&self.world, &self.inventory, playbooks) {
+            found.0.iter_mut().for_each(|one| one.labels.clear());
+            return Err(self.refusal(&found));
+        }
+        self.check_limit()
+    }
+
     /// Refuses a limit that leaves nothing to do: it is a typing mistake more often than a wish.
     fn check_limit(&self) -> Result<(), Failure> {
         let Some(limit) = &self.world.options.limit else { return Ok(()) };
@@ -453,12 +462,6 @@ impl ExtraVarsError {
     }
 }
 
-/// Returns the system's words without the number behind them.
-fn without_number(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 /// Reads one `-e`: `@FILE`, a JSON or YAML mapping, or `NAME=VALUE` pairs.
 fn extra_vars(
     text: &str,
@@ -470,7 +473,7 @@ fn extra_vars(
         let content = files.read_text(Path::new(path)).map_err(|error| {
             ExtraVarsError::Text(format!(
                 "-e @{path}: cannot read {path}: {}",
-                without_number(&error)
+                without_number(&error.to_string())
             ))
         })?;
         (path.to_owned(), content)

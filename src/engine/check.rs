@@ -307,6 +307,7 @@ impl Check {
             return;
         };
         let doc = module.doc();
+        let before = self.found.len();
         self.optional(action.whole.as_ref());
         let mut given: HashSet<&str> = HashSet::new();
         if let Some(free) = &action.free_form {
@@ -340,7 +341,8 @@ impl Check {
             }
         }
         let defaults = !task.common.module_defaults.is_empty();
-        if action.whole.is_none() && !defaults {
+        // A required argument under a wrong name has been told already.
+        if action.whole.is_none() && !defaults && self.found.len() == before {
             self.required(task, doc, &given);
         }
     }

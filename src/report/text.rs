@@ -337,6 +337,8 @@ fn way_out(status: Status, place: Option<&str>, result: &Map<String, Value>) -> 
         talk: true,
     };
     let mut lines = Vec::new();
+    // Nothing is wrong with a task whose host cannot be reached.
+    let place = place.filter(|_| status == Status::Failed);
     lines.extend(place.map(|place| line("at", place)));
     lines.extend(hint.map(|hint| line("hint", hint)));
     lines
