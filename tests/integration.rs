@@ -8,11 +8,13 @@ mod modules_editors;
 mod modules_files;
 #[path = "integration/modules_readers.rs"]
 mod modules_readers;
+#[path = "integration/output_cases.rs"]
+mod output_cases;
 #[path = "integration/playbook_cases.rs"]
 mod playbook_cases;
-#[path = "integration/refusals/mod.rs"]
-mod refusals;
 #[path = "integration/ssh/mod.rs"]
 mod ssh;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "integration/workloads.rs"]
+mod workloads;

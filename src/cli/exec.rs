@@ -41,7 +41,5 @@ pub(super) async fn run(args: ExecArgs) -> Result<u8, Failure> {
     let ready = request.prepare()?;
     let playbook = engine::ad_hoc(&ready.world, &args.pattern, &args.module_name, &args.args)
         .map_err(|found| ready.refusal(&found))?;
-    let playbooks = vec![playbook];
-    ready.check_words(&playbooks)?;
-    ready.run(playbooks).await
+    ready.run(vec![playbook]).await
 }

@@ -3,17 +3,16 @@
 use minijinja::Value;
 
 use crate::engine::compile::TaskPlan;
-use crate::engine::view::View;
+use crate::engine::view::{View, shown};
 use crate::modules::{Arg, ArgDoc, ArgKind, Args, Doc};
-use crate::source::Span;
 use crate::template::{TemplateError, has_template, is_omit};
 use crate::yaml::{Node, NodeKind};
 
 /// Why arguments could not be finished; the text is Ansible's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ArgumentsError {
-    /// A template in them failed, there.
-    Template(String, Option<Span>),
+    /// A template in them failed.
+    Template(String),
     /// A name the module does not know.
     Unknown(String),
 }
@@ -22,15 +21,7 @@ impl ArgumentsError {
     /// Returns the text for the task's result.
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Template(text, _) | Self::Unknown(text) => text,
-        }
-    }
-
-    /// Returns where the mistake stands.
-    pub(crate) fn place(&self) -> Option<Span> {
-        match self {
-            Self::Template(_, place) => *place,
-            Self::Unknown(_) => None,
+            Self::Template(text) | Self::Unknown(text) => text,
         }
     }
 }
@@ -62,6 +53,14 @@ pub(crate) fn render(
             ("_raw_params", Some(meant)) => meant,
             (name, _) => name,
         };
+        if doc.open && has_template(name) {
+            // A variable's name may itself be made: `set_fact: {"port_{{ item }}": 5432}`.
+            let made = view
+                .resolve(&Node::string(name, argument.value.span))
+                .map_err(|error| finalization(&full, None, &error))?;
+            add(&shown(&made), &argument.value, doc, &full, view, &mut args)?;
+            continue;
+        }
         add(name, &argument.value, doc, &full, view, &mut args)?;
     }
     if let (Some(text), Some(meant)) = (&action.free_form, doc.free_form) {
@@ -118,12 +117,11 @@ fn add_mapping(
         return Ok(());
     }
     if value.kind() != minijinja::value::ValueKind::Map {
-        let text = format!(
+        return Err(ArgumentsError::Template(format!(
             "Task failed: Finalization of task args for '{full}' failed: Task args must resolve \
              to a 'dict' not '{}'.",
             python_type(value)
-        );
-        return Err(ArgumentsError::Template(text, None));
+        )));
     }
     let names = value.try_iter().into_iter().flatten();
     for key in names {
@@ -207,8 +205,9 @@ fn finalization(full: &str, label: Option<&str>, error: &TemplateError) -> Argum
         Some(label) => format!("Error while resolving value for '{label}': {}", error.message),
         None => error.message.clone(),
     };
-    let text = format!("Task failed: Finalization of task args for '{full}' failed: {inner}");
-    ArgumentsError::Template(text, error.span)
+    ArgumentsError::Template(format!(
+        "Task failed: Finalization of task args for '{full}' failed: {inner}"
+    ))
 }
 
 /// Names a value's type as Python does.

@@ -87,11 +87,7 @@ pub(crate) fn way(
     };
     let port = port
         .map(|text| {
-            text.trim().parse().map_err(|_| {
-                AddressError(format!(
-                    "the port (ansible_port) '{text}' is not a number from 1 to 65535"
-                ))
-            })
+            text.trim().parse().map_err(|_| AddressError(format!("'{text}' is not a port number")))
         })
         .transpose()?;
     let password = view

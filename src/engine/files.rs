@@ -36,7 +36,7 @@ impl ProjectFiles for TaskFiles {
                 if there(&path) {
                     return Ok(path);
                 }
-                if !tried.contains(&path) {
+                if !folder.starts_with(EMBEDDED) && !tried.contains(&path) {
                     tried.push(path);
                 }
             }

@@ -208,6 +208,30 @@ fn is_once(scene: &Scene, host: &HostName, plan: &TaskPlan) -> bool {
     })
 }
 
+/// Starts hosts that wait until as many run as there are forks.
+fn fill(
+    scene: &Arc<Scene>,
+    walks: &[Walk],
+    plan: &Arc<TaskPlan>,
+    waiting: &mut impl Iterator<Item = usize>,
+    running: &mut Running,
+) {
+    while running.set.len() < scene.run.world.options.forks.max(1) {
+        let Some(at) = waiting.next() else { return };
+        let Some(walk) = walks.get(at) else { continue };
+        let job = Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
+        let handle = running.set.spawn(gated(job.clone()));
+        running.jobs.insert(handle.id(), (at, job));
+    }
+}
+
+/// Jobs on their way, and whose they are.
+#[derive(Default)]
+struct Running {
+    set: JoinSet<TaskEnd>,
+    jobs: HashMap<tokio::task::Id, (usize, Job)>,
+}
+
 /// Does one task on all hosts that have come to it.
 async fn together(
     scene: &Arc<Scene>,
@@ -231,23 +255,20 @@ async fn together(
     } else {
         Vec::new()
     };
-    let mut running = JoinSet::new();
-    let mut jobs: HashMap<tokio::task::Id, (usize, Job)> = HashMap::new();
-    for at in workers {
-        let Some(walk) = walks.get(at) else { continue };
-        let job = Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
-        let handle = running.spawn(gated(job.clone()));
-        jobs.insert(handle.id(), (at, job));
-    }
+    // A host starts when a fork is free, in order: one fork means one host after the other.
+    let mut running = Running::default();
+    let mut waiting = workers.into_iter();
     let mut includes: Vec<(usize, Vec<Include>)> = Vec::new();
     let mut fatal = false;
     let mut lost_any = false;
-    while let Some(joined) = running.join_next_with_id().await {
+    loop {
+        fill(scene, walks, plan, &mut waiting, &mut running);
+        let Some(joined) = running.set.join_next_with_id().await else { break };
         let (id, end) = match joined {
             Ok((id, end)) => (id, Some(end)),
             Err(error) => (error.id(), None),
         };
-        let Some((at, job)) = jobs.remove(&id) else { continue };
+        let Some((at, job)) = running.jobs.remove(&id) else { continue };
         let mut end = end.unwrap_or_else(|| job.panicked());
         let Some(walk) = walks.get_mut(at) else { continue };
         let own = [walk.host.clone()];
@@ -490,7 +511,6 @@ async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) ->
         ignored: false,
         rescued: false,
         looped: false,
-        place: end.finished.shown_place(&scene.run.world.sources, plan.task.span),
         result: end.finished.data,
         diff: Vec::new(),
         took_ms: 0,

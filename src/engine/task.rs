@@ -102,7 +102,6 @@ const ADDED: &[&str] = &[
     "failed",
     "failed_when_result",
     "changed_when_result",
-    "item",
 ];
 
 /// What is repeated.
@@ -310,7 +309,6 @@ impl Job {
             status: single.finished.status,
             // Said once, of the loop as a whole.
             ignored: false,
-            place: single.finished.shown_place(&run.world.sources, self.plan.task.span),
             result: masked(run, result),
             diff: masked_diff(run, diff),
         });
@@ -323,7 +321,7 @@ impl Job {
             "debug" => {
                 status != crate::outcome::Status::Skipped && !result.contains_key("censored")
             }
-            "assert" => status != crate::outcome::Status::Skipped,
+            "assert" => status != crate::outcome::Status::Skipped && !self.is_quiet(),
             _ => false,
         };
         let failed = status == crate::outcome::Status::Failed;
@@ -331,24 +329,28 @@ impl Job {
             result.retain(|key, _| key == "msg");
             return;
         }
+        if name == "debug" {
+            result.remove("changed");
+        }
         // Failures of the engine before the module ran are shown in one line, as Ansible does.
         let by_engine = result.get("msg").and_then(Json::as_str).is_some_and(|text| {
             status == crate::outcome::Status::Failed && text.starts_with("Task failed: ")
         });
         if talks && !by_engine && !result.contains_key("results") {
             if name == "debug" {
-                // A message is shown alone, a variable without what the loop and the engine add.
+                // A message is shown alone, a variable beside its item, without what the engine adds.
                 let message = result.contains_key("msg");
-                let item = self.plan.task.loop_control.loop_var.as_ref().and_then(Node::raw);
-                result.retain(|key, _| {
-                    key == "msg"
-                        || (!message
-                            && !ADDED.contains(&key.as_str())
-                            && Some(key.as_str()) != item)
-                });
+                result
+                    .retain(|key, _| key == "msg" || (!message && !ADDED.contains(&key.as_str())));
             }
             result.insert("_ansible_verbose_always".to_owned(), true.into());
         }
+    }
+
+    /// Tells whether the task asked for few words.
+    fn is_quiet(&self) -> bool {
+        let named = &self.plan.task.action.named;
+        named.iter().any(|arg| arg.name == "quiet" && arg.value.as_bool() == Some(true))
     }
 
     /// Returns the name a result is kept under.
@@ -413,7 +415,6 @@ pub(crate) fn condition_failed(error: &TemplateError) -> Finished {
             Finished::failed_unchanged(format!("Task failed: {}", evaluating(&error.message)))
         }
     }
-    .at(error.span)
 }
 
 /// Puts Ansible's words before what went wrong in a condition.

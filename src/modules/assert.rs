@@ -82,6 +82,9 @@ impl Module for Assert {
                 return Ok(Finished::boxed(outcome.with("msg", message)));
             }
         }
+        if args.boolean("quiet", false)? {
+            return Ok(Finished::boxed(Outcome::ok()));
+        }
         let message =
             args.json("success_msg")?.unwrap_or_else(|| Json::from("All assertions passed"));
         Ok(Finished::boxed(Outcome::ok().with("msg", message)))

@@ -196,7 +196,7 @@ pub(super) fn find(cx: &TaskContext<'_>, subfolder: &str, name: &str) -> Result<
     cx.files.find(subfolder, name).map_err(|tried| {
         let tried: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
         ArgError::new(format!(
-            "Could not find or access '{name}'\nSearched in:\n\t{} on the controller.\n\
+            "Could not find or access '{name}'\nSearched in:\n\t{} on the Ansible Controller.\n\
              If you are using a module and expect the file to exist on the remote, see the remote_src option",
             tried.join("\n\t")
         ))

@@ -4,7 +4,7 @@ use crate::modules::action::Finished;
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Status};
 
 /// See the file's head.
 pub(super) struct Fail;
@@ -15,7 +15,7 @@ static DOC: Doc = Doc {
     description: "Of use together with `when`.",
     args: &[ArgDoc {
         default: "Failed as requested from task",
-        ..arg("msg", ArgKind::Str, "What to say.")
+        ..arg("msg", ArgKind::Raw, "What to say.")
     }],
     free_form: None,
     open: false,
@@ -31,8 +31,7 @@ impl Module for Fail {
     }
 
     fn parse(&self, args: &mut Args, _cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
-        let message = args.text("msg")?;
-        let message = message.as_deref().unwrap_or("Failed as requested from task");
-        Ok(Finished::boxed(Outcome::failed(message)))
+        let message = args.json("msg")?.unwrap_or_else(|| "Failed as requested from task".into());
+        Ok(Finished::boxed(Outcome::new(Status::Failed).with("msg", message)))
     }
 }

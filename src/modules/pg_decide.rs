@@ -1,7 +1,5 @@
 //! `pg_decide`: from what was observed and a goal to steps, or a refusal that names the fact.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json, json};
 
 use crate::modules::action::Finished;
@@ -212,23 +210,23 @@ fn report(view: &View) -> Vec<String> {
         };
         let mut line = format!("{place}: {}", seen.role.word());
         if let Some(timeline) = seen.timeline {
-            let _ = write!(line, ", timeline {timeline}");
+            line.push_str(&format!(", timeline {timeline}"));
         }
         if let Some(lsn) = seen.lsn {
-            let _ = write!(line, ", WAL {lsn}");
+            line.push_str(&format!(", WAL {lsn}"));
         }
         match seen.role {
             Role::Primary => {
                 for follower in &seen.followers {
                     let (name, state) = (&follower.name, &follower.state);
-                    let _ = write!(line, ", {name} {state} {}", follower.sync_state);
+                    line.push_str(&format!(", {name} {state} {}", follower.sync_state));
                 }
             }
             Role::Standby if seen.upstream.is_streaming() => {
                 let host = seen.upstream.host.as_deref().unwrap_or("its primary");
-                let _ = write!(line, ", streaming from {host}");
+                line.push_str(&format!(", streaming from {host}"));
                 if let Some(lag) = view.lag(seen) {
-                    let _ = write!(line, ", {} behind", bytes_for_people(lag));
+                    line.push_str(&format!(", {} behind", bytes_for_people(lag)));
                 }
             }
             Role::Standby
@@ -239,7 +237,7 @@ fn report(view: &View) -> Vec<String> {
             | Role::Foreign => {}
         }
         if let Some(fenced) = &seen.fenced {
-            let _ = write!(line, ", fenced ({fenced})");
+            line.push_str(&format!(", fenced ({fenced})"));
         }
         lines.push(line);
     }

@@ -206,7 +206,7 @@ impl Placement {
             if let Some(backup) = reply.field("backup_file") {
                 failed = failed.with("backup_file", backup);
             }
-            return failed.with("dest", dest).with("checksum", sha1_hex(&self.content));
+            return failed.with("checksum", sha1_hex(&self.content));
         }
         let replaced = reply.fields.is_set("replaced");
         let mut outcome = Outcome::changed_if(replaced || reply.fields.is_set("changed"));

@@ -78,20 +78,9 @@ impl Look {
                 }
                 lines
             }
-            Event::ItemDone {
-                host,
-                delegated,
-                label,
-                status,
-                ignored,
-                place,
-                result,
-                diff,
-                ..
-            } => {
+            Event::ItemDone { host, delegated, label, status, ignored, result, diff, .. } => {
                 let mut lines = self.diffs(diff, *status);
                 lines.extend(self.item(host, delegated.as_ref(), label, *status, result));
-                lines.extend(way_out(*status, place.as_deref(), result));
                 if *ignored {
                     lines.push(plain(Colour::Skipped, "...ignoring".into()));
                 }
@@ -112,25 +101,12 @@ impl Look {
                     talk: true,
                 }]
             }
-            Event::HostDone {
-                host,
-                delegated,
-                status,
-                ignored,
-                looped,
-                place,
-                result,
-                diff,
-                ..
-            } => {
+            Event::HostDone { host, delegated, status, ignored, looped, result, diff, .. } => {
                 let mut lines = Vec::new();
                 if !looped {
                     lines.extend(self.diffs(diff, *status));
                 }
                 lines.extend(self.host(host, delegated.as_ref(), *status, *looped, result));
-                if !ignored && !(*looped && result.contains_key("results")) {
-                    lines.extend(way_out(*status, place.as_deref(), result));
-                }
                 if *ignored {
                     lines.push(plain(Colour::Skipped, "...ignoring".into()));
                 }
@@ -165,7 +141,7 @@ impl Look {
         match status {
             Status::Ok | Status::Changed => {
                 let (word, colour) = good(status);
-                if looped && result.contains_key("results") {
+                if looped {
                     return Vec::new();
                 }
                 let tail = if self.is_shown(result) {
@@ -184,10 +160,8 @@ impl Look {
                 let text = format!("skipping: [{who}]{tail}");
                 vec![plain(Colour::Skipped, text.trim_end().to_owned())]
             }
-            Status::Failed if looped && result.contains_key("results") => {
-                // Ansible closes a failed loop with a line of its own.
-                Vec::new()
-            }
+            // The items have been shown.
+            Status::Failed if looped => Vec::new(),
             Status::Failed => {
                 let text = format!("fatal: [{who}]: FAILED! => {}", self.dump(result));
                 vec![plain(Colour::Failed, text)]
@@ -222,16 +196,9 @@ impl Look {
                 let text = format!("skipping: [{who}] => (item={label}) {tail}");
                 plain(Colour::Skipped, text)
             }
-            Status::Failed => {
+            Status::Failed | Status::Unreachable => {
                 let text = format!("failed: [{who}] (item={label}) => {}", self.dump(result));
                 plain(Colour::Failed, text)
-            }
-            Status::Unreachable => {
-                let dump = self.dump(result);
-                plain(
-                    Colour::Unreachable,
-                    format!("fatal: [{who}]: UNREACHABLE! => (item={label}) => {dump}"),
-                )
             }
         };
         vec![line]
@@ -247,11 +214,8 @@ impl Look {
         let mut shown = Map::new();
         for (key, value) in result {
             let hidden = key.starts_with("_ansible_")
-                || matches!(key.as_str(), "failed" | "diff" | "unreachable_hidden")
-                // Said in a line of its own.
-                || (key == "hint" && is_bad(result))
-                || (key == "invocation" && self.verbosity < 3)
-                || (always && matches!(key.as_str(), "changed" | "skipped"));
+                || matches!(key.as_str(), "failed" | "skipped" | "diff")
+                || (matches!(key.as_str(), "invocation" | "exception") && self.verbosity < 3);
             if !hidden {
                 shown.insert(key.clone(), value.clone());
             }
@@ -272,7 +236,8 @@ impl Look {
     }
 
     fn custom_stats(&self, stats: &Map<String, Value>) -> Vec<TextLine> {
-        if stats.is_empty() {
+        // As Ansible, which shows them to who asks.
+        if stats.is_empty() || self.verbosity == 0 {
             return Vec::new();
         }
         let mut lines = vec![self.banner("CUSTOM STATS:")];
@@ -319,29 +284,6 @@ fn note(level: NoteLevel, text: &str) -> TextLine {
         NoteLevel::Note => ("", Colour::None),
     };
     TextLine { colour, text: format!("{head}{text}"), talk: true }
-}
-
-fn is_bad(result: &Map<String, Value>) -> bool {
-    ["failed", "unreachable"].iter().any(|key| result.get(*key) == Some(&Value::Bool(true)))
-}
-
-/// Says where a mistake stands and what to do about it, below the line that says what it is.
-fn way_out(status: Status, place: Option<&str>, result: &Map<String, Value>) -> Vec<TextLine> {
-    if !matches!(status, Status::Failed | Status::Unreachable) {
-        return Vec::new();
-    }
-    let hint = result.get("hint").and_then(Value::as_str);
-    let line = |word: &str, text: &str| TextLine {
-        colour: Colour::None,
-        text: format!("  {word}: {text}"),
-        talk: true,
-    };
-    let mut lines = Vec::new();
-    // Nothing is wrong with a task whose host cannot be reached.
-    let place = place.filter(|_| status == Status::Failed);
-    lines.extend(place.map(|place| line("at", place)));
-    lines.extend(hint.map(|hint| line("hint", hint)));
-    lines
 }
 
 fn good(status: Status) -> (&'static str, Colour) {
@@ -408,7 +350,6 @@ mod tests {
             ignored: false,
             rescued: false,
             looped: false,
-            place: None,
             result: result.as_object().cloned().unwrap_or_default(),
             diff: Vec::new(),
             took_ms: 3,
