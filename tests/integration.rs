@@ -6,6 +6,8 @@ mod engine;
 mod modules_editors;
 #[path = "integration/modules_files.rs"]
 mod modules_files;
+#[path = "integration/modules_postgres.rs"]
+mod modules_postgres;
 #[path = "integration/modules_readers.rs"]
 mod modules_readers;
 #[path = "integration/output_cases.rs"]

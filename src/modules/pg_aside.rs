@@ -1,7 +1,7 @@
 //! `pg_aside`: moves a data directory out of the way, and keeps it.
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::{NODE, Settings, container_arg, data_arg};
+use crate::modules::pg_node::{NODE, Settings, container_arg, data_arg, etc_arg, root_arg};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -20,6 +20,8 @@ unless `keep: false` allows to delete the old data (the playbook has proven the 
         arg("need", ArgKind::Int, "Bytes the new copy will take."),
         container_arg(),
         data_arg(),
+        root_arg(),
+        etc_arg(),
     ],
     free_form: None,
     open: false,

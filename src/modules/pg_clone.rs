@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::{CONTROL, NODE, Settings, container_arg, data_arg};
+use crate::modules::pg_node::{
+    CONTROL, NODE, Settings, container_arg, data_arg, etc_arg, image_arg, major_arg, owner_arg,
+    root_arg,
+};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -32,6 +35,17 @@ beside and is renamed when it is whole; a copy that was interrupted is recognise
         ArgDoc { default: "86400", ..arg("timeout", ArgKind::Int, "Seconds it may take.") },
         container_arg(),
         data_arg(),
+        root_arg(),
+        etc_arg(),
+        owner_arg(),
+        image_arg(),
+        major_arg(),
+        arg("secrets", ArgKind::Path, "Folder of the passfile. Left out: what `pg_require` found."),
+        arg(
+            "below",
+            ArgKind::Path,
+            "Where in the volume the data directory is. Left out: what `pg_image` found.",
+        ),
     ],
     free_form: None,
     open: false,

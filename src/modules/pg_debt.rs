@@ -1,7 +1,7 @@
 //! `pg_debt`: what is owed about a node that could not be fenced, remembered on the host of the node promoted instead.
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::Settings;
+use crate::modules::pg_node::{Settings, etc_arg};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -24,6 +24,7 @@ static DOC: Doc = Doc {
             default: "its host could not be reached",
             ..arg("reason", ArgKind::Str, "Why it was not fenced.")
         },
+        etc_arg(),
     ],
     free_form: None,
     open: false,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::modules::action::Finished;
-use crate::modules::pg_node::{Settings, slot_name};
+use crate::modules::pg_node::{Settings, major_arg, nodes_arg, slot_name};
 use crate::modules::pg_observe::from_registered;
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
@@ -39,6 +39,9 @@ each by its own word in `accept`.",
             ArgKind::Dict,
             "What was observed, by host. Left out: `pg_node` of each host of the cluster.",
         ),
+        nodes_arg(),
+        major_arg(),
+        arg("cluster", ArgKind::Str, "The cluster's name. Left out: what `pg_require` found."),
     ],
     free_form: None,
     open: false,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::{NODE, Settings, container_arg, data_arg, major_arg};
+use crate::modules::pg_node::{
+    NODE, Settings, container_arg, data_arg, etc_arg, major_arg, owner_arg,
+};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -29,6 +31,8 @@ static DOC: Doc = Doc {
         container_arg(),
         data_arg(),
         major_arg(),
+        etc_arg(),
+        owner_arg(),
     ],
     free_form: None,
     open: false,

@@ -1,7 +1,9 @@
 //! `pg_hba`: matron's lines in pg_hba.conf, and a reload when they changed.
 
 use crate::modules::action::{VERBS, trouble, unexpected};
-use crate::modules::pg_node::{FILES, NODE, Settings, container_arg, data_arg, superuser_arg};
+use crate::modules::pg_node::{
+    FILES, NODE, Settings, container_arg, data_arg, nodes_arg, owner_arg, superuser_arg,
+};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
     TaskContext, arg,
@@ -28,6 +30,8 @@ In the template `pg_peers` is the list of all nodes' addresses with their masks.
         container_arg(),
         superuser_arg(),
         data_arg(),
+        owner_arg(),
+        nodes_arg(),
     ],
     free_form: None,
     open: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json, json};
 
 use crate::modules::action::{VERBS, trouble, unexpected};
-use crate::modules::pg_node::Settings;
+use crate::modules::pg_node::{Settings, root_arg};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
     TaskContext, arg,
@@ -33,6 +33,12 @@ content. The fact `pg_engine` holds what was found, with the dialect of the vers
                 "Whether a missing image is pulled.",
             )
         },
+        root_arg(),
+        arg(
+            "pgdata_wanted",
+            ArgKind::Path,
+            "PGDATA to use instead of the image's; inside its volume.",
+        ),
     ],
     free_form: None,
     open: false,

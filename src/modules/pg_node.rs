@@ -15,7 +15,8 @@ use crate::postgres::version::Major;
 /// SQL goes by stdin, so that nothing of it shows in a process list. The socket is the one that the image trusts; that the
 /// server behind it is the real one is asked over TCP first, because the image's temporary server during initdb listens on
 /// the socket only.
-pub(super) const NODE: &str = r#"pg_state() { docker inspect -f '{{.State.Status}}' "$container" 2>/dev/null || echo absent; }
+pub(super) const NODE: &str = r#"# docker inspect of nothing prints an empty line before it fails.
+pg_state() { pg_found=$(docker inspect -f '{{.State.Status}}' "$container" 2>/dev/null) || pg_found=absent; echo "$pg_found"; }
 pg_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -t 3 -U "$superuser" -d postgres >/dev/null 2>&1 </dev/null; }
 pg_sql() {
   printf '%s\n' "set client_min_messages = error;" "$1" |
@@ -91,6 +92,43 @@ pub(super) const fn data_arg() -> ArgDoc {
 /// See [`container_arg`].
 pub(super) const fn major_arg() -> ArgDoc {
     arg("major", ArgKind::Str, "The server's major version. Left out: what `pg_image` found.")
+}
+
+/// See [`container_arg`].
+pub(super) const fn root_arg() -> ArgDoc {
+    arg(
+        "root",
+        ArgKind::Path,
+        "The cluster's folder on the host. Left out: what `pg_require` found.",
+    )
+}
+
+/// See [`container_arg`].
+pub(super) const fn etc_arg() -> ArgDoc {
+    arg(
+        "etc",
+        ArgKind::Path,
+        "Folder of marker, guard and debts. Left out: what `pg_require` found.",
+    )
+}
+
+/// See [`container_arg`].
+pub(super) const fn owner_arg() -> ArgDoc {
+    arg("owner", ArgKind::Str, "uid:gid of the server. Left out: what `pg_image` found.")
+}
+
+/// See [`container_arg`].
+pub(super) const fn image_arg() -> ArgDoc {
+    arg("image", ArgKind::Str, "The database's image. Left out: what `pg_require` found.")
+}
+
+/// See [`container_arg`].
+pub(super) const fn nodes_arg() -> ArgDoc {
+    arg(
+        "nodes",
+        ArgKind::Raw,
+        "The cluster's nodes: name, address, port. Left out: what `pg_require` found.",
+    )
 }
 
 /// Arguments, with what earlier tasks found about this host as defaults.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::{NODE, Settings, container_arg, data_arg, major_arg, superuser_arg};
+use crate::modules::pg_node::{
+    NODE, Settings, container_arg, data_arg, etc_arg, major_arg, superuser_arg,
+};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -26,6 +28,12 @@ static DOC: Doc = Doc {
         superuser_arg(),
         data_arg(),
         major_arg(),
+        etc_arg(),
+        arg(
+            "pgdata",
+            ArgKind::Path,
+            "PGDATA inside the container. Left out: what `pg_image` found.",
+        ),
     ],
     free_form: None,
     open: false,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    FILES, NODE, Settings, container_arg, data_arg, major_arg, superuser_arg,
+    FILES, NODE, Settings, container_arg, data_arg, major_arg, owner_arg, superuser_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
@@ -43,6 +43,7 @@ The text comes from a template, or from `settings`. A server that does not run r
         superuser_arg(),
         data_arg(),
         major_arg(),
+        owner_arg(),
     ],
     free_form: None,
     open: false,

@@ -2,7 +2,7 @@
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    FILES, NODE, Settings, container_arg, data_arg, major_arg, superuser_arg,
+    FILES, NODE, Settings, container_arg, data_arg, etc_arg, major_arg, owner_arg, superuser_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
@@ -45,6 +45,8 @@ is stopped. The text is a template's, which gets `pg_conninfo` (quoted), `pg_slo
         superuser_arg(),
         data_arg(),
         major_arg(),
+        owner_arg(),
+        etc_arg(),
     ],
     free_form: None,
     open: false,

@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use crate::modules::action::{VERBS, trouble, unexpected};
-use crate::modules::pg_node::{CONTROL, NODE, Settings, container_arg, data_arg, superuser_arg};
+use crate::modules::pg_node::{
+    CONTROL, NODE, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg, owner_arg,
+    root_arg, superuser_arg,
+};
 use crate::modules::{
     Action, ArgError, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
 };
@@ -30,7 +33,16 @@ static DOC: Doc = Doc {
     name: "pg_observe",
     summary: "Looks at a database node: role, timeline, WAL positions, replication, control file, container, marker, debts.",
     description: "Reads only. A running server is asked by SQL, a stopped one through its control file. `pg_decide` reads what is registered as `pg_node`.",
-    args: &[container_arg(), superuser_arg(), data_arg()],
+    args: &[
+        container_arg(),
+        superuser_arg(),
+        data_arg(),
+        root_arg(),
+        etc_arg(),
+        image_arg(),
+        owner_arg(),
+        nodes_arg(),
+    ],
     free_form: None,
     open: false,
     check_mode: CheckMode::Full,
