@@ -3,7 +3,7 @@
 //!
 //! The rooms, from the ground up (see `docs/architecture.md`; `tests/floors.rs` keeps the order):
 //!
-//! * words: [`names`] [`source`] [`yaml`] [`secret`] [`shell`] [`outcome`] [`event`]
+//! * words: [`names`] [`source`] [`yaml`] [`secret`] [`shell`] [`digest`] [`outcome`] [`event`]
 //! * thought (pure): [`inventory`] [`playbook`] [`vars`] [`template`]
 //! * hands: [`transport`] [`remote`]
 //! * skills: [`postgres`] [`modules`]
@@ -11,6 +11,7 @@
 //! * beside: [`report`]
 //! * door: [`cli`]
 
+pub mod digest;
 pub mod names;
 pub mod outcome;
 pub mod secret;

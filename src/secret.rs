@@ -92,10 +92,14 @@ impl Redactor {
                 }
             }
             serde_json::Value::Array(items) => {
-                items.iter_mut().for_each(|item| self.redact_json(item))
+                for item in items {
+                    self.redact_json(item);
+                }
             }
             serde_json::Value::Object(map) => {
-                map.values_mut().for_each(|item| self.redact_json(item))
+                for item in map.values_mut() {
+                    self.redact_json(item);
+                }
             }
             serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
             }

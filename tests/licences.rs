@@ -1,5 +1,7 @@
 //! The licences of everything that goes into the binary are on the list of `deny.toml`.
 
+#![expect(clippy::expect_used, reason = "a failure here is a failed test")]
+
 use std::path::Path;
 use std::process::Command;
 

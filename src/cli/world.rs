@@ -13,6 +13,7 @@ use super::flags::{
     BecomeFlags, ConnectFlags, HostFlags, HostKeyPolicy, Output, RunFlags, TaskFlags,
 };
 use super::outside::ThisMachine;
+use crate::digest::hex;
 use crate::engine::{self, Options, Person, World};
 use crate::event::{Event, EventSink, Fan};
 use crate::inventory::Inventory;
@@ -398,8 +399,7 @@ fn run_id() -> String {
     let now = jiff::Timestamp::now();
     let mut tail = [0_u8; 3];
     rand::rng().fill_bytes(&mut tail);
-    let tail: String = tail.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{tail}", now.strftime("%Y%m%dT%H%M%SZ"))
+    format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex(&tail))
 }
 
 /// Why an `-e` could not be read.

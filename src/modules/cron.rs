@@ -161,12 +161,11 @@ fn entry(
         return Ok(Some(format!("{name}=\"{job}\"")));
     }
     let part = |name: &str| args.text(name).map(|text| text.unwrap_or_else(|| "*".to_owned()));
-    let time = match args.get("special_time") {
-        Some(_) => format!("@{}", args.choice("special_time", SPECIAL, "daily")?),
-        None => {
-            let parts = ["minute", "hour", "day", "month", "weekday"];
-            parts.into_iter().map(part).collect::<Result<Vec<_>, _>>()?.join(" ")
-        }
+    let time = if args.get("special_time").is_some() {
+        format!("@{}", args.choice("special_time", SPECIAL, "daily")?)
+    } else {
+        let parts = ["minute", "hour", "day", "month", "weekday"];
+        parts.into_iter().map(part).collect::<Result<Vec<_>, _>>()?.join(" ")
     };
     let who = match (in_file, user) {
         (true, Some(user)) => format!(" {user}"),

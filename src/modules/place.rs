@@ -6,6 +6,7 @@
 use md5::Digest as _;
 use serde_json::{Map, json};
 
+use crate::digest::hex;
 use crate::modules::action::unexpected;
 use crate::modules::attributes::{self, ATTRIBUTES, Attributes};
 use crate::modules::host_paths::HOST_PATHS;
@@ -278,15 +279,6 @@ pub(super) fn sha1_hex(bytes: &[u8]) -> String {
 /// MD5 in hexadecimal: `md5sum` of results.
 pub(super) fn md5_hex(bytes: &[u8]) -> String {
     hex(&md5::Md5::digest(bytes))
-}
-
-/// Bytes in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Brings one file.

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::digest::hex;
 use crate::event::{Event, EventSink};
 
 /// The hash before the first line.
@@ -125,12 +126,7 @@ impl EventSink for Recorder {
 }
 
 fn chain(last: &str, event: &str) -> String {
-    let digest = Sha256::new().chain_update(last).chain_update("\n").chain_update(event).finalize();
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&Sha256::new().chain_update(last).chain_update("\n").chain_update(event).finalize())
 }
 
 /// Checks a run's chain and returns how many events it holds.
@@ -243,8 +239,7 @@ mod tests {
         let (state, folder) = recorded("gone");
         let path = folder.join(EVENTS);
         let text = fs::read_to_string(&path).unwrap();
-        let kept: String =
-            text.lines().filter(|l| !l.contains("two")).map(|l| format!("{l}\n")).collect();
+        let kept: String = text.split_inclusive('\n').filter(|l| !l.contains("two")).collect();
         fs::write(&path, kept).unwrap();
         assert!(verify(&folder).is_err());
         fs::remove_dir_all(state).unwrap();

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::sync::CancellationToken;
 
+use crate::digest::hex;
 use crate::shell::{Reply, Script};
 use crate::transport::{Connection, Flight, Identity, TransportError, TransportErrorKind};
 
@@ -285,7 +286,7 @@ impl Source {
             sha.update(block);
             crc.add(block);
         }
-        let sha256 = sha.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&sha.finalize());
         Ok(Sums { size, sha256, cksum: crc.end(size) })
     }
 }
@@ -297,9 +298,10 @@ struct Cksum(u32);
 impl Cksum {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
-        let mut at = 0;
+        // A `const` can only count by hand, and neither index by a u32 nor turn one into a usize without a cast.
+        let (mut at, mut high_byte) = (0, 0_u32);
         while at < 256 {
-            let mut value = (at as u32) << 24;
+            let mut value = high_byte << 24;
             let mut bit = 0;
             while bit < 8 {
                 value =
@@ -308,6 +310,7 @@ impl Cksum {
             }
             table[at] = value;
             at += 1;
+            high_byte += 1;
         }
         table
     };

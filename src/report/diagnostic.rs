@@ -26,7 +26,7 @@ pub fn draw(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String 
         let text: &str = &source.text;
         let mut snippet =
             Snippet::source(text).path(source.path.to_string_lossy().into_owned()).fold(true);
-        for (at, label) in labels.iter() {
+        for (at, label) in *labels {
             let kind = if *at == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
             let span = char_span(text, label.span.start as usize, label.span.end as usize);
             let annotation = kind.span(span);

@@ -90,7 +90,7 @@ impl EventSink for Tty {
                 state.active.insert(host.clone(), active);
             }
             Event::Progress { host, done, total, .. } => {
-                progress(&self.bars, &mut state, host, *done, *total)
+                progress(&self.bars, &mut state, host, *done, *total);
             }
             Event::HostDone { host, .. } => {
                 state.done += 1;

@@ -96,7 +96,10 @@ impl Shells {
                     reply.took = began.elapsed();
                     let failed = reply.status != 0;
                     replies.push(reply);
-                    if failed { break } else { continue }
+                    if failed {
+                        break;
+                    }
+                    continue;
                 }
                 () = cancel.cancelled() => Stop::Cancelled,
                 () = tokio::time::sleep_until(began + script.deadline) => Stop::TimedOut,

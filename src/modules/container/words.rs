@@ -1,8 +1,8 @@
 //! A rendered `docker run` command: cut into words, checked, and made canonical.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
 
 /// A `docker run` command taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
     let mut current: Option<String> = None;
     let mut line = 1_usize;
     let mut chars = text.chars().peekable();
-    let live = |c: char, line: usize| {
+    let meant = |c: char, line: usize| {
         format!(
             "line {line}: no shell runs this command, so '{c}' would not mean what it seems to; \
              put it in single quotes if it is meant as text"
@@ -191,7 +191,7 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
                 loop {
                     match chars.next() {
                         Some('"') => break,
-                        Some(c @ ('$' | '`')) => return Err(live(c, line)),
+                        Some(c @ ('$' | '`')) => return Err(meant(c, line)),
                         Some('\\') => match chars.next() {
                             Some('\n') => line += 1,
                             Some(c @ ('"' | '\\' | '$' | '`')) => into.push(c),
@@ -208,7 +208,7 @@ pub(super) fn split(text: &str) -> Result<Vec<String>, String> {
                     }
                 }
             }
-            ';' | '&' | '|' | '<' | '>' | '(' | ')' | '`' | '$' => return Err(live(c, line)),
+            ';' | '&' | '|' | '<' | '>' | '(' | ')' | '`' | '$' => return Err(meant(c, line)),
             c => current.get_or_insert_default().push(c),
         }
     }
@@ -345,10 +345,7 @@ impl RunCommand {
             hash.update(word.as_bytes());
             hash.update([0]);
         }
-        hash.finalize().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&hash.finalize())
     }
 
     /// Returns the command for people, one option a line.

@@ -274,9 +274,9 @@ fn command_line(raw: &Raw, facts: &mut Facts) {
             None => (word, Json::Bool(true)),
         };
         let together = match every.get(name).cloned() {
-            Some(Json::Array(mut list)) => {
-                list.push(value.clone());
-                Json::Array(list)
+            Some(Json::Array(mut several)) => {
+                several.push(value.clone());
+                Json::Array(several)
             }
             Some(one) if one != Json::Bool(true) => json!([one, value]),
             Some(_) | None => value.clone(),

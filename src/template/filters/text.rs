@@ -8,6 +8,7 @@ use sha2::Digest as _;
 use super::super::library::{Shelf, as_text};
 use super::super::values::{defined, type_name};
 use super::{failed, items, pairs};
+use crate::digest::hex;
 
 pub(super) fn add(shelf: &mut Shelf) {
     shelf
@@ -162,14 +163,6 @@ fn b64decode(value: &Value, _encoding: Option<&str>, kwargs: Kwargs) -> Result<S
         .decode(text)
         .map_err(|_| failed("b64decode", "Incorrect padding"))?;
     String::from_utf8(bytes).map_err(|_| failed("b64decode", "the decoded bytes are not UTF-8"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 fn hash(value: &Value, kind: &str, filter: &str) -> Result<String, Error> {

@@ -314,7 +314,7 @@ impl FarShell {
             ));
         }
         if text.len() <= LINES_UP_TO {
-            let lines = text.iter().filter(|byte| **byte == b'\n').count();
+            let lines = text.split(|byte| *byte == b'\n').skip(1).count();
             request.extend(format!("lines {lines}\n").into_bytes());
             request.extend(text);
         } else {

@@ -128,12 +128,15 @@ pub(super) fn stream(channel: Channel<Msg>, link: Arc<Link>) -> ChannelBytes {
         }
         close(&write).await;
     });
-    ChannelBytes(near, dropped.drop_guard())
+    ChannelBytes { near, _closes: dropped.drop_guard() }
 }
 
-/// The near end of a byte stream through a channel.
+/// The near end of a byte stream through a channel; the channel is closed when it is dropped.
 #[derive(Debug)]
-pub(super) struct ChannelBytes(DuplexStream, DropGuard);
+pub(super) struct ChannelBytes {
+    near: DuplexStream,
+    _closes: DropGuard,
+}
 
 impl AsyncRead for ChannelBytes {
     fn poll_read(
@@ -141,7 +144,7 @@ impl AsyncRead for ChannelBytes {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.near).poll_read(context, buffer)
     }
 }
 
@@ -151,14 +154,14 @@ impl AsyncWrite for ChannelBytes {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.near).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.near).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.near).poll_shutdown(context)
     }
 }

@@ -207,7 +207,9 @@ fn glob(pattern: &Path) -> Vec<PathBuf> {
     for part in pattern.components().skip(1) {
         let part = part.as_os_str().to_string_lossy();
         if !part.contains(['*', '?']) {
-            found.iter_mut().for_each(|path| path.push(&*part));
+            for path in &mut found {
+                path.push(&*part);
+            }
             continue;
         }
         let mut next = Vec::new();
@@ -253,9 +255,8 @@ impl Tokens<'_> {
                 Some('r') => out.push_str(self.user),
                 Some('u') => out.push_str(self.local_user),
                 Some('d') => out.push_str(&self.home.display().to_string()),
-                Some('%') => out.push('%'),
+                Some('%') | None => out.push('%'),
                 Some(other) => out.extend(['%', other]),
-                None => out.push('%'),
             }
         }
         out

@@ -189,7 +189,7 @@ pub fn learn(file: &Path, host: &str, port: u16, key_line: &str) -> io::Result<(
             text.push('\n');
         }
     }
-    text.push_str(&format!("{} {key_line}\n", lookup_name(host, port)));
+    text.extend([lookup_name(host, port).as_str(), " ", key_line, "\n"]);
     known.write_all(text.as_bytes())?;
     known.sync_data()
 }

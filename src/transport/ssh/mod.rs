@@ -73,12 +73,15 @@ fn run_match_exec(command: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// A place for the link to a jump host: whoever comes first fills it while the others wait.
+type SharedLink = Arc<Mutex<Option<Arc<Link>>>>;
+
 /// Makes connections: how many at once, and the jump hosts they share.
 #[derive(Debug)]
 pub struct Dialer {
     person: Person,
     connecting: Semaphore,
-    jumps: Mutex<HashMap<String, Arc<Mutex<Option<Arc<Link>>>>>>,
+    jumps: Mutex<HashMap<String, SharedLink>>,
 }
 
 impl Dialer {

@@ -259,11 +259,11 @@ fn jumps(
     person: &Person,
     depth: usize,
 ) -> Result<Proxy, String> {
-    let (before, last) = match list.rsplit_once(',') {
-        Some((before, last)) => (Some(before), last),
+    let (before, nearest) = match list.rsplit_once(',') {
+        Some((before, nearest)) => (Some(before), nearest),
         None => (None, list),
     };
-    let (host, mut options) = destination(last)?;
+    let (host, mut options) = destination(nearest)?;
     options.proxy = before.map(|list| ProxyOption::Jump(list.to_owned()));
     options.config_file.clone_from(&given.config_file);
     let inner =

@@ -1,5 +1,7 @@
 //! A real sshd on 127.0.0.1 with its own port, keys and configuration.
 
+#![expect(clippy::expect_used, reason = "a failure here is a failed test")]
+
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,5 +1,7 @@
 //! Transfers, locks, tunnels and becoming another user.
 
+#![expect(clippy::expect_used, reason = "a failure here is a failed test")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Reaching a host, and what is said when it cannot be reached.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
+
 use std::time::{Duration, Instant};
 
 use matron::shell::Script;

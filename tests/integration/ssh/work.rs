@@ -1,6 +1,9 @@
 //! What a connection does once it is there: the same claims for each shell, over SSH and locally.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
+
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -56,7 +59,6 @@ async fn wards() -> Vec<Ward> {
         let text =
             format!("#!/bin/sh\nPATH={}/bin:$PATH exec sh \"$@\"\n", folder.path().display());
         fs::write(&wrapper, text).expect("wrapper");
-        use std::os::unix::fs::PermissionsExt as _;
         fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).expect("mode");
         wards.push(Ward {
             name: format!("local {shell}"),
