@@ -72,6 +72,9 @@ pub enum Event {
         status: Status,
         /// Failed, but `ignore_errors`.
         ignored: bool,
+        /// Where to look when it failed: `file:line:column`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<String>,
         /// The result.
         result: Map<String, Value>,
         /// Changes.
@@ -133,6 +136,9 @@ pub enum Event {
         rescued: bool,
         /// It was a loop whose items were shown one by one.
         looped: bool,
+        /// Where to look when it failed: `file:line:column`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<String>,
         /// The result.
         result: Map<String, Value>,
         /// Changes.

@@ -14,6 +14,8 @@ mod modules_readers;
 mod output_cases;
 #[path = "integration/playbook_cases.rs"]
 mod playbook_cases;
+#[path = "integration/refusals/mod.rs"]
+mod refusals;
 #[path = "integration/ssh/mod.rs"]
 mod ssh;
 #[path = "support/mod.rs"]

@@ -41,5 +41,7 @@ pub(super) async fn run(args: ExecArgs) -> Result<u8, Failure> {
     let ready = request.prepare()?;
     let playbook = engine::ad_hoc(&ready.world, &args.pattern, &args.module_name, &args.args)
         .map_err(|found| ready.refusal(&found))?;
-    ready.run(vec![playbook]).await
+    let playbooks = vec![playbook];
+    ready.check_words(&playbooks)?;
+    ready.run(playbooks).await
 }

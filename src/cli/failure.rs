@@ -62,7 +62,12 @@ impl Failure {
         sources: &Sources,
         colour: bool,
     ) -> Self {
-        let mut message = crate::report::draw_all(found, sources, colour);
+        // In the order of the lines, whichever check found them.
+        let mut found = found.clone();
+        found
+            .0
+            .sort_by_key(|one| one.labels.first().map(|label| (label.span.file, label.span.start)));
+        let mut message = crate::report::draw_all(&found, sources, colour);
         let count = found.0.len();
         if count > 1 {
             let _ = write!(message, "\n\n{count} errors; nothing was touched.");
@@ -100,5 +105,16 @@ pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
         let _ = write!(text, ": {inner}");
         cause = inner.source();
     }
-    text
+    without_number(&text)
+}
+
+/// Takes the system's number out of its words: `No such file or directory (os error 2)`.
+pub(super) fn without_number(text: &str) -> String {
+    match text.split_once(" (os error ") {
+        Some((words, rest)) => {
+            let rest = rest.split_once(')').map_or("", |(_, after)| after);
+            format!("{words}{rest}")
+        }
+        None => text.to_owned(),
+    }
 }

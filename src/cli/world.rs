@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::asker::{self, Terminal};
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, with_causes, without_number};
 use super::files::ProjectDisk;
 use super::flags::{
     BecomeFlags, ConnectFlags, HostFlags, HostKeyPolicy, Output, RunFlags, TaskFlags,
@@ -199,16 +199,17 @@ impl Ready {
                 let shown = path.display();
                 return Err(Failure::general(format!("the playbook: {shown} could not be found")));
             }
-            // `playbook_dir` and what lies beside the playbook must not depend on where a later command stands.
-            let path = if path.starts_with(EMBEDDED) || path.is_absolute() {
-                path.clone()
-            } else {
-                self.world.person.folder.join(path)
-            };
             let early = engine::Early::new(&self.world);
-            match loader.playbook(&path, &early) {
-                Ok((playbook, warnings)) => {
+            match loader.playbook(path, &early) {
+                Ok((mut playbook, warnings)) => {
                     self.warn(&warnings);
+                    for play in &mut playbook.plays {
+                        // `playbook_dir` is absolute, as authors who hand it to programs expect.
+                        // What matron carries has no place on the disk.
+                        if !play.playbook_dir.starts_with(EMBEDDED) {
+                            play.playbook_dir = self.world.person.folder.join(&play.playbook_dir);
+                        }
+                    }
                     playbooks.push(playbook);
                 }
                 Err(found) => wrong.0.extend(found.0),
@@ -218,14 +219,58 @@ impl Ready {
             return Err(self.refusal(&wrong));
         }
         for playbook in &playbooks {
-            let folder = playbook.path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+            let folder = playbook.path.parent().unwrap_or(Path::new(""));
+            let folder = if folder.starts_with(EMBEDDED) {
+                folder.to_owned()
+            } else {
+                self.world.person.folder.join(folder)
+            };
             let files = self.world.files.clone();
             match self.inventory.load_group_vars(&folder, files.as_ref(), &self.sources) {
                 Ok(warnings) => self.warn(&warnings),
                 Err(found) => return Err(self.refusal(&found)),
             }
         }
+        self.check(&playbooks)?;
         Ok(playbooks)
+    }
+
+    /// Refuses what can be seen to be wrong before anything is touched.
+    pub(super) fn check(&self, playbooks: &[Playbook]) -> Result<(), Failure> {
+        match engine::check(&self.world, &self.inventory, playbooks) {
+            Ok(warnings) => self.warn(&warnings),
+            Err(found) => return Err(self.refusal(&found)),
+        }
+        self.check_limit()
+    }
+
+    /// Does the same for a playbook made of the command line: there is no file to point into.
+    pub(super) fn check_words(&self, playbooks: &[Playbook]) -> Result<(), Failure> {
+        if let Err(mut found) = engine::check(&self.world, &self.inventory, playbooks) {
+            found.0.iter_mut().for_each(|one| one.labels.clear());
+            return Err(self.refusal(&found));
+        }
+        self.check_limit()
+    }
+
+    /// Refuses a limit that leaves nothing to do: it is a typing mistake more often than a wish.
+    fn check_limit(&self) -> Result<(), Failure> {
+        let Some(limit) = &self.world.options.limit else { return Ok(()) };
+        let matched = self
+            .inventory
+            .matched(limit, self.world.files.as_ref())
+            .map_err(|error| Failure::general(with_causes(&error)))?;
+        if !matched.hosts.is_empty() || self.inventory.hosts().next().is_none() {
+            return Ok(());
+        }
+        let failure = Failure::general(format!(
+            "--limit '{limit}' leaves no host: nothing in the inventory matches it"
+        ));
+        let near = matched.missed.into_iter().find_map(|(_, near)| near);
+        Err(failure.hint(near.map_or_else(
+            || "matron inventory --graph shows the hosts and groups there are".to_owned(),
+            |near| format!("did you mean '{near}'?"),
+        )))
     }
 
     /// Says warnings on stderr.
@@ -427,7 +472,8 @@ fn extra_vars(
     let (name, yaml) = if let Some(path) = text.strip_prefix('@') {
         let content = files.read_text(Path::new(path)).map_err(|error| {
             ExtraVarsError::Text(format!(
-                "Unable to retrieve file contents: cannot read {path}: {error}"
+                "-e @{path}: cannot read {path}: {}",
+                without_number(&error.to_string())
             ))
         })?;
         (path.to_owned(), content)
@@ -443,10 +489,13 @@ fn extra_vars(
         return Ok(());
     }
     let Some(entries) = node.as_map() else {
-        return Err(ExtraVarsError::Text(format!(
-            "Invalid extra vars data supplied: {name} must be a mapping, it is a {}",
+        let wrong = Diagnostic::error(format!(
+            "extra variables must be a mapping, these are a {}",
             node.type_name()
-        )));
+        ));
+        return Err(ExtraVarsError::Yaml(
+            wrong.at(node.span, "").hint("write them as NAME: VALUE").into(),
+        ));
     };
     into.values.extend(Layer::written(entries, "extra vars (-e)").values);
     Ok(())

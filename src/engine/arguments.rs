@@ -5,14 +5,15 @@ use minijinja::Value;
 use crate::engine::compile::TaskPlan;
 use crate::engine::view::{View, shown};
 use crate::modules::{Arg, ArgDoc, ArgKind, Args, Doc};
+use crate::source::Span;
 use crate::template::{TemplateError, has_template, is_omit};
 use crate::yaml::{Node, NodeKind};
 
 /// Why arguments could not be finished; the text is Ansible's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ArgumentsError {
-    /// A template in them failed.
-    Template(String),
+    /// A template in them failed, there.
+    Template(String, Option<Span>),
     /// A name the module does not know.
     Unknown(String),
 }
@@ -21,7 +22,15 @@ impl ArgumentsError {
     /// Returns the text for the task's result.
     pub(crate) fn text(self) -> String {
         match self {
-            Self::Template(text) | Self::Unknown(text) => text,
+            Self::Template(text, _) | Self::Unknown(text) => text,
+        }
+    }
+
+    /// Returns where the mistake stands.
+    pub(crate) fn place(&self) -> Option<Span> {
+        match self {
+            Self::Template(_, place) => *place,
+            Self::Unknown(_) => None,
         }
     }
 }
@@ -117,11 +126,12 @@ fn add_mapping(
         return Ok(());
     }
     if value.kind() != minijinja::value::ValueKind::Map {
-        return Err(ArgumentsError::Template(format!(
+        let text = format!(
             "Task failed: Finalization of task args for '{full}' failed: Task args must resolve \
              to a 'dict' not '{}'.",
             python_type(value)
-        )));
+        );
+        return Err(ArgumentsError::Template(text, None));
     }
     let names = value.try_iter().into_iter().flatten();
     for key in names {
@@ -205,9 +215,8 @@ fn finalization(full: &str, label: Option<&str>, error: &TemplateError) -> Argum
         Some(label) => format!("Error while resolving value for '{label}': {}", error.message),
         None => error.message.clone(),
     };
-    ArgumentsError::Template(format!(
-        "Task failed: Finalization of task args for '{full}' failed: {inner}"
-    ))
+    let text = format!("Task failed: Finalization of task args for '{full}' failed: {inner}");
+    ArgumentsError::Template(text, error.span)
 }
 
 /// Names a value's type as Python does.

@@ -108,7 +108,7 @@ impl<'a> Attempt<'a> {
             return Err(words(format!("the module '{name}' was not found")));
         };
         let args = arguments::render(plan, module.doc(), self.view)
-            .map_err(|error| Box::new(Finished::failed_unchanged(error.text())))?;
+            .map_err(|error| Box::new(failed_arguments(error)))?;
         let keywords = &plan.keywords;
         let flag = |word: &str, node: Option<&Node>, default: bool| {
             self.view.flag(word, node, default).map_err(|error| words(error.0))
@@ -387,6 +387,12 @@ fn timed_out(seconds: u64) -> Finished {
         Finished::failed_unchanged(format!("Task failed: Timed out after {seconds} second(s)."));
     finished.data.insert("timedout".to_owned(), serde_json::json!({ "period": seconds }));
     finished
+}
+
+/// Makes a result of arguments that could not be finished.
+pub(crate) fn failed_arguments(error: arguments::ArgumentsError) -> Finished {
+    let place = error.place();
+    Finished::failed_unchanged(error.text()).at(place)
 }
 
 /// Makes a result of a transport error.

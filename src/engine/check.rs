@@ -2,15 +2,17 @@
 //! all at once, with its place.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::engine::arguments;
+use crate::engine::files::TaskFiles;
 use crate::engine::strategy::Strategy;
 use crate::engine::{World, arguments::find};
 use crate::inventory::Inventory;
-use crate::modules::{Arg, ArgDoc, ArgKind, Args, Doc, as_bool};
+use crate::modules::{Arg, ArgDoc, ArgKind, Args, Doc, ProjectFiles as _, as_bool};
 use crate::names::nearest;
 use crate::playbook::{Block, Common, Item, Play, Playbook, Task};
-use crate::source::{Diagnostic, Diagnostics, Severity, Span};
+use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Files, Severity, Span};
 use crate::template::{Templar, TemplateError, has_template};
 use crate::yaml::{Node, NodeKind, Tag};
 
@@ -22,7 +24,7 @@ pub fn check(
     playbooks: &[Playbook],
 ) -> Result<Vec<Diagnostic>, Diagnostics> {
     let templar = Templar::new(world.sources.clone(), world.files.clone(), world.outside.clone());
-    let mut check = Check { templar, found: Vec::new() };
+    let mut check = Check { templar, files: world.files.clone(), found: Vec::new() };
     for play in playbooks.iter().flat_map(|playbook| &playbook.plays) {
         check.play(play);
     }
@@ -32,6 +34,7 @@ pub fn check(
 
 struct Check {
     templar: Templar,
+    files: Arc<dyn Files>,
     found: Vec<Diagnostic>,
 }
 
@@ -106,8 +109,33 @@ impl Check {
         self.add(Diagnostic::error(message).at(span, "").maybe_hint(hint));
     }
 
+    /// Looks for the files of `vars_files` whose names are written out.
+    fn vars_files(&mut self, play: &Play) {
+        let files = TaskFiles::new(self.files.clone(), Arc::from([play.playbook_dir.clone()]));
+        for entry in &play.vars_files {
+            let names: Vec<&Node> =
+                entry.as_seq().map_or_else(|| vec![entry], |all| all.iter().collect());
+            let literals: Option<Vec<&str>> =
+                names.iter().map(|node| literal(Some(node)).map(|found| found.0)).collect();
+            let Some(literals) = literals else { continue };
+            let tried: Option<Vec<_>> =
+                literals.iter().map(|name| files.find("vars", name).err()).collect();
+            let Some(tried) = tried else { continue };
+            let tried: Vec<String> = tried
+                .into_iter()
+                .flatten()
+                .filter(|path| !path.starts_with(EMBEDDED))
+                .map(|path| path.display().to_string())
+                .collect();
+            let message = format!("vars file {} was not found", literals.join(", "));
+            let hint = format!("looked for: {}", tried.join(", "));
+            self.add(Diagnostic::missing(message).at(entry.span, "").hint(hint));
+        }
+    }
+
     fn play(&mut self, play: &Play) {
         self.common(&play.common);
+        self.vars_files(play);
         let literal = |node: &Option<Node>| {
             let node = node.as_ref()?;
             let raw = node.raw()?;
@@ -279,6 +307,7 @@ impl Check {
             return;
         };
         let doc = module.doc();
+        let before = self.found.len();
         self.optional(action.whole.as_ref());
         let mut given: HashSet<&str> = HashSet::new();
         if let Some(free) = &action.free_form {
@@ -312,7 +341,8 @@ impl Check {
             }
         }
         let defaults = !task.common.module_defaults.is_empty();
-        if action.whole.is_none() && !defaults {
+        // A required argument under a wrong name has been told already.
+        if action.whole.is_none() && !defaults && self.found.len() == before {
             self.required(task, doc, &given);
         }
     }

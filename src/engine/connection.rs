@@ -87,7 +87,11 @@ pub(crate) fn way(
     };
     let port = port
         .map(|text| {
-            text.trim().parse().map_err(|_| AddressError(format!("'{text}' is not a port number")))
+            text.trim().parse().map_err(|_| {
+                AddressError(format!(
+                    "the port (ansible_port) '{text}' is not a number from 1 to 65535"
+                ))
+            })
         })
         .transpose()?;
     let password = view

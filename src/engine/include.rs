@@ -122,7 +122,7 @@ fn rendered(job: &Job, view: &View) -> Result<Args, Box<Finished>> {
         plan.task = Arc::new(task);
     }
     arguments::render(&plan, module.doc(), view)
-        .map_err(|error| Box::new(Finished::failed_unchanged(error.text())))
+        .map_err(|error| Box::new(crate::engine::attempt::failed_arguments(error)))
 }
 
 fn included(job: &Job, view: &View, what: What, shown_as: String) -> Single {

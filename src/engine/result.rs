@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::outcome::{Diff, Effect, Outcome, Status};
+use crate::source::{Sources, Span};
 
 /// The result of one task, or of one item of its loop, on one host.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Finished {
     pub(crate) diff: Vec<Diff>,
     /// What it does to the run.
     pub(crate) effects: Vec<Effect>,
+    /// Where the mistake stands, when that is known better than "in this task".
+    pub(crate) place: Option<Span>,
 }
 
 /// What stands in place of a result under `no_log`.
@@ -40,7 +43,7 @@ impl Finished {
                 data.insert("unreachable".to_owned(), true.into());
             }
         }
-        Self { status, data, diff, effects }
+        Self { status, data, diff, effects, place: None }
     }
 
     /// Makes a failure with nothing but a text.
@@ -48,7 +51,7 @@ impl Finished {
         let mut data = Map::new();
         data.insert("failed".to_owned(), true.into());
         data.insert("msg".to_owned(), message.into().into());
-        Self { status: Status::Failed, data, diff: Vec::new(), effects: Vec::new() }
+        Self { status: Status::Failed, data, diff: Vec::new(), effects: Vec::new(), place: None }
     }
 
     /// Makes a failure that says that nothing changed.
@@ -65,7 +68,19 @@ impl Finished {
         data.insert("skipped".to_owned(), true.into());
         data.insert("skip_reason".to_owned(), "Conditional result was False".into());
         data.insert("false_condition".to_owned(), condition);
-        Self { status: Status::Skipped, data, diff: Vec::new(), effects: Vec::new() }
+        Self { status: Status::Skipped, data, diff: Vec::new(), effects: Vec::new(), place: None }
+    }
+
+    /// Adds where the mistake stands.
+    pub(crate) fn at(mut self, place: Option<Span>) -> Self {
+        self.place = self.place.or(place);
+        self
+    }
+
+    /// Returns where to look when it failed, for people: what is known, else the task.
+    pub(crate) fn shown_place(&self, sources: &Sources, task: Span) -> Option<String> {
+        let place = self.is_bad().then(|| self.place.unwrap_or(task))?;
+        sources.locate(place).map(|at| at.to_string())
     }
 
     /// Tells whether it failed or the host could not be reached.
@@ -120,7 +135,13 @@ pub(crate) fn of_loop(items: Vec<Finished>) -> Finished {
         data.insert("skipped".to_owned(), true.into());
         data.insert("skipped_reason".to_owned(), "No items in the list".into());
         data.insert("results".to_owned(), Json::Array(Vec::new()));
-        return Finished { status: Status::Skipped, data, diff: Vec::new(), effects: Vec::new() };
+        return Finished {
+            status: Status::Skipped,
+            data,
+            diff: Vec::new(),
+            effects: Vec::new(),
+            place: None,
+        };
     }
     let any = |status: Status| items.iter().any(|item| item.status == status);
     let skipped = items.iter().all(|item| item.status == Status::Skipped);
@@ -160,5 +181,5 @@ pub(crate) fn of_loop(items: Vec<Finished>) -> Finished {
         results.push(Json::Object(item.data));
     }
     data.insert("results".to_owned(), Json::Array(results));
-    Finished { status, data, diff, effects: Vec::new() }
+    Finished { status, data, diff, effects: Vec::new(), place: None }
 }

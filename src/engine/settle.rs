@@ -208,6 +208,7 @@ fn emit(scene: &Scene, job: &Job, end: &TaskEnd, rescued: bool) {
         ignored: end.ignored,
         rescued,
         looped: end.looped,
+        place: end.finished.shown_place(&run.world.sources, job.plan.task.span),
         result: masked(run, result),
         diff: masked_diff(run, diff),
         took_ms: u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX),

@@ -511,6 +511,7 @@ async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) ->
         ignored: false,
         rescued: false,
         looped: false,
+        place: end.finished.shown_place(&scene.run.world.sources, plan.task.span),
         result: end.finished.data,
         diff: Vec::new(),
         took_ms: 0,

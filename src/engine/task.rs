@@ -309,6 +309,7 @@ impl Job {
             status: single.finished.status,
             // Said once, of the loop as a whole.
             ignored: false,
+            place: single.finished.shown_place(&run.world.sources, self.plan.task.span),
             result: masked(run, result),
             diff: masked_diff(run, diff),
         });
@@ -415,6 +416,7 @@ pub(crate) fn condition_failed(error: &TemplateError) -> Finished {
             Finished::failed_unchanged(format!("Task failed: {}", evaluating(&error.message)))
         }
     }
+    .at(error.span)
 }
 
 /// Puts Ansible's words before what went wrong in a condition.

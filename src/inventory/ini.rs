@@ -84,6 +84,13 @@ impl Reader<'_> {
                     .hint("write [group], [group:vars] or [group:children], without spaces"),
             );
         }
+        if line.starts_with('[') && !line.contains(']') {
+            return self.findings.push(
+                Diagnostic::error(format!("the section heading '{line}' is not closed"))
+                    .at(self.span(start, line.len()), "")
+                    .hint(format!("write {line}]")),
+            );
+        }
         match self.section {
             Section::Hosts => self.host(line, start),
             Section::Vars => self.variable(line, start),

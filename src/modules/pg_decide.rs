@@ -1,5 +1,7 @@
 //! `pg_decide`: from what was observed and a goal to steps, or a refusal that names the fact.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value as Json, json};
 
 use crate::modules::action::Finished;
@@ -213,23 +215,23 @@ fn report(view: &View) -> Vec<String> {
         };
         let mut line = format!("{place}: {}", seen.role.word());
         if let Some(timeline) = seen.timeline {
-            line.push_str(&format!(", timeline {timeline}"));
+            let _ = write!(line, ", timeline {timeline}");
         }
         if let Some(lsn) = seen.lsn {
-            line.push_str(&format!(", WAL {lsn}"));
+            let _ = write!(line, ", WAL {lsn}");
         }
         match seen.role {
             Role::Primary => {
                 for follower in &seen.followers {
                     let (name, state) = (&follower.name, &follower.state);
-                    line.push_str(&format!(", {name} {state} {}", follower.sync_state));
+                    let _ = write!(line, ", {name} {state} {}", follower.sync_state);
                 }
             }
             Role::Standby if seen.upstream.is_streaming() => {
                 let host = seen.upstream.host.as_deref().unwrap_or("its primary");
-                line.push_str(&format!(", streaming from {host}"));
+                let _ = write!(line, ", streaming from {host}");
                 if let Some(lag) = view.lag(seen) {
-                    line.push_str(&format!(", {} behind", bytes_for_people(lag)));
+                    let _ = write!(line, ", {} behind", bytes_for_people(lag));
                 }
             }
             Role::Standby
@@ -240,7 +242,7 @@ fn report(view: &View) -> Vec<String> {
             | Role::Foreign => {}
         }
         if let Some(fenced) = &seen.fenced {
-            line.push_str(&format!(", fenced ({fenced})"));
+            let _ = write!(line, ", fenced ({fenced})");
         }
         lines.push(line);
     }

@@ -74,19 +74,18 @@ impl Module for PgHba {
 
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let settings = Settings::new(args, cx)?;
-        let block = match args.text("block")? {
-            Some(block) => block,
-            None => {
-                let name = args.text("template")?.unwrap_or_else(|| "pg_hba.conf.j2".to_owned());
-                let nodes = settings.json("nodes")?.unwrap_or_default();
-                let peers: Vec<_> = nodes
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|node| node["address"].as_str().map(hba::address))
-                    .collect();
-                settings.template(&name, &[("pg_peers", minijinja::Value::from(peers))])?
-            }
+        let block = if let Some(block) = args.text("block")? {
+            block
+        } else {
+            let name = args.text("template")?.unwrap_or_else(|| "pg_hba.conf.j2".to_owned());
+            let nodes = settings.json("nodes")?.unwrap_or_default();
+            let peers: Vec<_> = nodes
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|node| node["address"].as_str().map(hba::address))
+                .collect();
+            settings.template(&name, &[("pg_peers", minijinja::Value::from(peers))])?
         };
         hba::check(&block).map_err(|error| {
             ArgError::new(error.to_string()).hint("name the peers' addresses and a password method")

@@ -54,7 +54,7 @@ impl Module for PgRequire {
                 let effect = Effect::SetFact { variables, cacheable: false };
                 Ok(Finished::boxed(Outcome::ok().with_effect(effect)))
             }
-            Err(missing) => Ok(Finished::boxed(missing)),
+            Err(text) => Ok(Finished::boxed(Outcome::failed(text))),
         }
     }
 }
@@ -73,16 +73,18 @@ struct Variables<'a, 'b> {
 }
 
 impl Variables<'_, '_> {
-    fn text(&self, name: &str) -> Result<Option<String>, Outcome> {
-        let value = self.cx.vars.variable(name).map_err(|error| {
-            Outcome::failed(format!("variable {name} of {}: {error}", self.cx.host))
-        })?;
+    fn text(&self, name: &str) -> Result<Option<String>, String> {
+        let value = self
+            .cx
+            .vars
+            .variable(name)
+            .map_err(|error| format!("variable {name} of {}: {error}", self.cx.host))?;
         Ok(value
             .filter(|value| !value.is_none() && !value.is_undefined())
             .map(|value| plain(&value)))
     }
 
-    fn text_or(&self, name: &str, default: impl Into<String>) -> Result<String, Outcome> {
+    fn text_or(&self, name: &str, default: impl Into<String>) -> Result<String, String> {
         Ok(self.text(name)?.filter(|text| !text.is_empty()).unwrap_or_else(|| default.into()))
     }
 
@@ -91,7 +93,7 @@ impl Variables<'_, '_> {
         name: &str,
         default: u64,
         limit: std::ops::RangeInclusive<u64>,
-    ) -> Result<u64, Outcome> {
+    ) -> Result<u64, String> {
         let Some(text) = self.text(name)? else { return Ok(default) };
         text.trim().parse().ok().filter(|number| limit.contains(number)).ok_or_else(|| {
             self.wrong(
@@ -102,11 +104,8 @@ impl Variables<'_, '_> {
         })
     }
 
-    fn wrong(&self, name: &str, value: &str, limit: &str) -> Outcome {
-        Outcome::failed(format!(
-            "variable {name} of {} is '{value}'; it must be {limit}.",
-            self.cx.host
-        ))
+    fn wrong(&self, name: &str, value: &str, limit: &str) -> String {
+        format!("variable {name} of {} is '{value}'; it must be {limit}.", self.cx.host)
     }
 
     fn of_other(&self, host: &str, name: &str) -> Option<String> {
@@ -121,10 +120,10 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Outcome> {
+fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, String> {
     let variables = Variables { cx };
     check_required(&variables, archive)?;
-    let need = |name: &str| Ok::<_, Outcome>(variables.text(name)?.unwrap_or_default());
+    let need = |name: &str| Ok::<_, String>(variables.text(name)?.unwrap_or_default());
     let cluster = need("pg_cluster")?;
     check_name(&variables, "pg_cluster", &cluster)?;
     let root = variables.text_or("pg_data_root", format!("/srv/matron/{cluster}"))?;
@@ -153,7 +152,7 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Outc
         Ok(Some(value)) if !value.is_none() => to_json(&value).unwrap_or(Json::Null),
         Ok(_) => json!({}),
         Err(error) => {
-            return Err(Outcome::failed(format!("variable pg_settings of {}: {error}", cx.host)));
+            return Err(format!("variable pg_settings of {}: {error}", cx.host));
         }
     };
     if !settings.is_object() {
@@ -190,7 +189,7 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Outc
     }
 }
 
-fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), Outcome> {
+fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), String> {
     let needed = if archive { &REQUIRED[..1] } else { REQUIRED };
     let mut missing = Vec::new();
     for (name, meaning) in needed {
@@ -201,15 +200,15 @@ fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), Ou
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Outcome::failed(format!(
+    Err(format!(
         "{} lacks: {}. Set {} in the inventory, in group_vars or with -e; nothing was changed anywhere.",
         variables.cx.host,
         missing.join(", "),
         if missing.len() == 1 { "it" } else { "them" },
-    )))
+    ))
 }
 
-fn check_name(variables: &Variables<'_, '_>, name: &str, value: &str) -> Result<(), Outcome> {
+fn check_name(variables: &Variables<'_, '_>, name: &str, value: &str) -> Result<(), String> {
     let letter = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
     let good = value.starts_with(|c: char| c.is_ascii_alphanumeric()) && value.chars().all(letter);
     if good {
@@ -222,7 +221,7 @@ fn check_name(variables: &Variables<'_, '_>, name: &str, value: &str) -> Result<
     ))
 }
 
-fn own_address(variables: &Variables<'_, '_>, host: &str) -> Result<String, Outcome> {
+fn own_address(variables: &Variables<'_, '_>, host: &str) -> Result<String, String> {
     match variables.text("pg_address")? {
         Some(address) if !address.is_empty() => Ok(address),
         _ => variables.text_or("ansible_host", host),
@@ -230,9 +229,9 @@ fn own_address(variables: &Variables<'_, '_>, host: &str) -> Result<String, Outc
 }
 
 /// Returns the nodes of the cluster: hosts of group `databases` with the same `pg_cluster`.
-fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Outcome> {
+fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, String> {
     let hosts = variables.cx.vars.expression("groups['databases']", None).map_err(|_| {
-        Outcome::failed("the inventory has no group 'databases': put the database hosts into it")
+        "the inventory has no group 'databases': put the database hosts into it".to_owned()
     })?;
     let hosts = hosts.try_iter().map(|hosts| hosts.map(|host| plain(&host)).collect::<Vec<_>>());
     let mut nodes: Vec<Json> = Vec::new();
@@ -249,16 +248,16 @@ fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Outc
         if let Some((_, other)) =
             taken.iter().find(|(known, _)| *known == format!("{address} {port}"))
         {
-            return Err(Outcome::failed(format!(
+            return Err(format!(
                 "{host} and {other} have the same address {address}:{port}: set pg_address or pg_port."
-            )));
+            ));
         }
         let loopback =
             address == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
         if loopback && variables.cx.host != host {
-            return Err(Outcome::failed(format!(
+            return Err(format!(
                 "{host} has the address {address}, which only itself can reach: set pg_address to one its peers can reach."
-            )));
+            ));
         }
         taken.push((format!("{address} {port}"), host.clone()));
         let preferred = variables.of_other(&host, "pg_prefer").as_deref() == Some("primary");
@@ -271,9 +270,9 @@ fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Outc
         }));
     }
     if nodes.is_empty() {
-        return Err(Outcome::failed(format!(
+        return Err(format!(
             "no host of group 'databases' has pg_cluster: {cluster}. Set it for the hosts of that cluster."
-        )));
+        ));
     }
     Ok(nodes)
 }

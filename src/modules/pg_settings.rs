@@ -1,5 +1,6 @@
 //! `pg_settings`: a file of settings of matron's own in the data directory, included by postgresql.conf, and taken into use.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
@@ -105,6 +106,7 @@ where error is not null and error <> 'setting could not be applied'";
 struct Write {
     name: &'static str,
     wanted: String,
+    empty: bool,
     container: String,
     superuser: String,
     data: String,
@@ -123,13 +125,15 @@ impl Module for PgSettings {
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let name = args.choice("name", NAMES, "matron.conf")?;
         let settings = Settings::new(args, cx)?;
+        let mut empty = false;
         let wanted = match (args.text("template")?, args.json("settings")?) {
             (Some(template), None) => settings.template(&template, &[])?,
             (None, Some(serde_json::Value::Object(map))) => {
+                empty = map.is_empty();
                 let mut text = String::from("# Written by matron; changes are overwritten.\n");
                 for (name, value) in &map {
                     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    text.push_str(&format!("{name} = {}\n", config::quote(&value)));
+                    let _ = writeln!(text, "{name} = {}", config::quote(&value));
                 }
                 text
             }
@@ -138,6 +142,7 @@ impl Module for PgSettings {
         Ok(Box::new(Write {
             name,
             wanted: format!("{}\n", wanted.trim_end()),
+            empty,
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             data: settings.text("data")?,
@@ -174,7 +179,9 @@ impl Write {
         let own = whole("own");
         let main = whole("main").unwrap_or_default();
         let new_main = config::with_block(&main, INCLUDES, Place::Bottom);
-        let own_set = own.as_deref() != Some(self.wanted.as_str());
+        // No settings and no file is the same: an empty file would only be noise.
+        let nothing = own.is_none() && self.empty;
+        let own_set = !nothing && own.as_deref() != Some(self.wanted.as_str());
         let main_set = main != new_main;
         self.changed = own_set || main_set || reply.fields.is_set("never_loaded");
         for (differs, file, before, after) in [

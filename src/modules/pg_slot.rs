@@ -59,13 +59,13 @@ impl Module for PgSlot {
         let wanted: Vec<_> = names.iter().map(|name| literal(name)).collect();
         let wanted =
             format!("(select unnest(array[{}]::text[]) as slot_name) wanted", wanted.join(", "));
-        let lost =
+        let unusable =
             if dialect.slot_wal_status { "and wal_status is distinct from 'lost'" } else { "" };
         let missing = format!(
-            "from {wanted} where not exists (select from pg_replication_slots s where s.slot_name = wanted.slot_name {lost})"
+            "from {wanted} where not exists (select from pg_replication_slots s where s.slot_name = wanted.slot_name {unusable})"
         );
-        let list = format!("select coalesce(string_agg(slot_name, ' '), '') {missing}");
-        let make = dialect.create_slot("slot_name::name");
+        let names_missing = format!("select coalesce(string_agg(slot_name, ' '), '') {missing}");
+        let creation = dialect.create_slot("slot_name::name");
         let drop = format!(
             "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name in (select slot_name {missing})"
         );
@@ -74,8 +74,8 @@ impl Module for PgSlot {
             .then(MAKE)
             .var("container", settings.text("container")?)
             .var("superuser", settings.text("superuser")?)
-            .var("missing", list)
-            .var("make", format!("{drop}; select {make} {missing}"));
+            .var("missing", names_missing)
+            .var("make", format!("{drop}; select {creation} {missing}"));
         if names.is_empty() {
             return Ok(crate::modules::action::Finished::boxed(nothing()));
         }

@@ -154,6 +154,10 @@ fn accept_hint(accept: Option<&str>) -> String {
         .map_or_else(String::new, |word| format!(" To go on all the same: -e matron_accept={word}"))
 }
 
+#[expect(
+    clippy::unnecessary_box_returns,
+    reason = "a refusal travels boxed in every Result of this room"
+)]
 impl Refusal {
     fn new(check: &str, value: impl Into<String>, limit: &str, way_out: &str) -> Box<Self> {
         Box::new(Self {

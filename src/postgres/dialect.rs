@@ -81,6 +81,7 @@ pub struct Dialect {
     pub end_of_life: &'static str,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn as_text<S: serde::Serializer>(major: &Major, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(major)
 }

@@ -21,6 +21,17 @@ pub fn draw(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String 
         .iter()
         .filter_map(|(file, labels)| sources.get(*file).map(|source| (source, labels)))
         .collect();
+    if files.is_empty() {
+        // Without a snippet a frame for the hints would hang in the air.
+        let title = Group::with_title(level.primary_title(&*diagnostic.message));
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let mut text = renderer.render(&[title]);
+        for hint in &diagnostic.hints {
+            text.push_str("\n  help: ");
+            text.push_str(hint);
+        }
+        return text;
+    }
     let mut first = Group::with_title(level.primary_title(&*diagnostic.message));
     for (source, labels) in &files {
         let text: &str = &source.text;

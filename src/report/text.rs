@@ -78,9 +78,20 @@ impl Look {
                 }
                 lines
             }
-            Event::ItemDone { host, delegated, label, status, ignored, result, diff, .. } => {
+            Event::ItemDone {
+                host,
+                delegated,
+                label,
+                status,
+                ignored,
+                place,
+                result,
+                diff,
+                ..
+            } => {
                 let mut lines = self.diffs(diff, *status);
                 lines.extend(self.item(host, delegated.as_ref(), label, *status, result));
+                lines.extend(way_out(*status, place.as_deref(), result));
                 if *ignored {
                     lines.push(plain(Colour::Skipped, "...ignoring".into()));
                 }
@@ -101,12 +112,25 @@ impl Look {
                     talk: true,
                 }]
             }
-            Event::HostDone { host, delegated, status, ignored, looped, result, diff, .. } => {
+            Event::HostDone {
+                host,
+                delegated,
+                status,
+                ignored,
+                looped,
+                place,
+                result,
+                diff,
+                ..
+            } => {
                 let mut lines = Vec::new();
                 if !looped {
                     lines.extend(self.diffs(diff, *status));
                 }
                 lines.extend(self.host(host, delegated.as_ref(), *status, *looped, result));
+                if !ignored && !(*looped && result.contains_key("results")) {
+                    lines.extend(way_out(*status, place.as_deref(), result));
+                }
                 if *ignored {
                     lines.push(plain(Colour::Skipped, "...ignoring".into()));
                 }
@@ -215,6 +239,8 @@ impl Look {
         for (key, value) in result {
             let hidden = key.starts_with("_ansible_")
                 || matches!(key.as_str(), "failed" | "skipped" | "diff")
+                // Said in a line of its own.
+                || (key == "hint" && is_bad(result))
                 || (matches!(key.as_str(), "invocation" | "exception") && self.verbosity < 3);
             if !hidden {
                 shown.insert(key.clone(), value.clone());
@@ -286,6 +312,29 @@ fn note(level: NoteLevel, text: &str) -> TextLine {
     TextLine { colour, text: format!("{head}{text}"), talk: true }
 }
 
+fn is_bad(result: &Map<String, Value>) -> bool {
+    ["failed", "unreachable"].iter().any(|key| result.get(*key) == Some(&Value::Bool(true)))
+}
+
+/// Says where a mistake stands and what to do about it, below the line that says what it is.
+fn way_out(status: Status, place: Option<&str>, result: &Map<String, Value>) -> Vec<TextLine> {
+    if !matches!(status, Status::Failed | Status::Unreachable) {
+        return Vec::new();
+    }
+    let hint = result.get("hint").and_then(Value::as_str);
+    let line = |word: &str, text: &str| TextLine {
+        colour: Colour::None,
+        text: format!("  {word}: {text}"),
+        talk: true,
+    };
+    let mut lines = Vec::new();
+    // Nothing is wrong with a task whose host cannot be reached.
+    let place = place.filter(|_| status == Status::Failed);
+    lines.extend(place.map(|place| line("at", place)));
+    lines.extend(hint.map(|hint| line("hint", hint)));
+    lines
+}
+
 fn good(status: Status) -> (&'static str, Colour) {
     if status == Status::Changed { ("changed", Colour::Changed) } else { ("ok", Colour::Ok) }
 }
@@ -350,6 +399,7 @@ mod tests {
             ignored: false,
             rescued: false,
             looped: false,
+            place: None,
             result: result.as_object().cloned().unwrap_or_default(),
             diff: Vec::new(),
             took_ms: 3,

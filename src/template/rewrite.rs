@@ -104,7 +104,7 @@ pub(super) fn template(source: &str, dialect: &Dialect) -> Rewritten {
             Piece::Text { .. } => {}
         }
     }
-    if statements || !joinable(&pieces) {
+    if statements || !joinable(&pieces, source) {
         let range = 0..source.len();
         return reader.finish(&[Part::Source(range)], Form::Template);
     }

@@ -39,7 +39,13 @@ fn slip(text: &str, at: usize) -> Option<String> {
     if let Some(hint) = lines().find_map(template_slip) {
         return Some(hint);
     }
-    if lines().any(|line| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t')) {
+    // A tab at the start of the next line is met while the value of this one is still being read.
+    let rest = text.get(at..).and_then(|rest| rest.split_once('\n')).map_or("", |(_, rest)| rest);
+    let next = rest.lines().next();
+    if lines()
+        .chain(next)
+        .any(|line| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t'))
+    {
         return Some("indent with spaces: YAML does not allow tabs there".to_owned());
     }
     if let Some(hint) = lines().find_map(bracket_slip) {

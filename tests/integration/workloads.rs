@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::ssh::daemon::{Folder, Sshd, text};
+use crate::support::sshd::{Folder, Sshd, text};
 
 const HOST: &str = "host-001";
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub const MAJORS: &[u8] = &[17, 11, 13, 15, 18];
 
 /// Hosts of the ward: pairs h1/h2 for databases, h3 as a jump and for whatever needs a host of its own.
-const HOSTS: u8 = 3;
+const HOSTS: u8 = 4;
 
 /// A practice ward that is up.
 #[derive(Debug)]
@@ -198,6 +198,42 @@ impl Ward {
                     /etc/systemd/system/multi-user.target.wants/matron-*; systemctl daemon-reload";
         let ran = self.on_host(host, line);
         if ran.code == 0 { Ok(()) } else { Err(ran.all()) }
+    }
+
+    /// Runs the demo on this ward.
+    pub fn demo(&self) -> Ran {
+        let majors: Vec<String> = MAJORS.iter().map(u8::to_string).collect();
+        self.matron(&[
+            "lab",
+            "demo",
+            "--yes",
+            "--output",
+            "json",
+            "--hosts",
+            &HOSTS.to_string(),
+            "--pg",
+            &majors.join(","),
+            "--folder",
+            &self.folder.to_string_lossy(),
+            "--inventory",
+            &self.inventory.to_string_lossy(),
+        ])
+    }
+
+    /// Returns every line of every run record kept so far.
+    pub fn records(&self) -> Result<String, String> {
+        let mut all = String::new();
+        let runs = self.scratch.join("state/runs");
+        for run in
+            std::fs::read_dir(&runs).map_err(|error| format!("{}: {error}", runs.display()))?
+        {
+            let path = run.map_err(|error| error.to_string())?.path().join("events.jsonl");
+            all.push_str(
+                &std::fs::read_to_string(&path)
+                    .map_err(|error| format!("{}: {error}", path.display()))?,
+            );
+        }
+        Ok(all)
     }
 
     /// Waits until a check holds.

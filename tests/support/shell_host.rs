@@ -47,6 +47,7 @@ const ACT: Mode = Mode { check: false, diff: true };
 impl ShellHost {
     /// Returns a host for each shell a target may have.
     pub fn each() -> Vec<Self> {
+        super::packages::ensure(&["busybox", "bash", "dash"]);
         ["dash", "bash", "busybox"].into_iter().map(Self::new).collect()
     }
 

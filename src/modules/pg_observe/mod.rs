@@ -3,6 +3,7 @@
 //! Lives here: the module and its two questions: `ask.sh` (host, container, data directory) and the SQL that suits the
 //! server's version. Does not: what it means for the cluster (`postgres::view`).
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value as Json};
@@ -88,7 +89,7 @@ impl Module for PgObserve {
             let name = node["name"].as_str().unwrap_or_default();
             if name != cx.host {
                 let address = node["address"].as_str().unwrap_or_default();
-                peers.push_str(&format!("{name} {address} {}\n", node["port"]));
+                let _ = writeln!(peers, "{name} {address} {}", node["port"]);
             }
         }
         Ok(Box::new(Look {
@@ -302,7 +303,7 @@ fn question(dialect: &Dialect) -> String {
     else ('x' || substr({walfile}(pg_current_{word}_{position}()), 1, 8))::bit(32)::int end,
   'lsn', ({furthest})::text,
   'replayed', pg_last_{word}_replay_{position}()::text,
-  'delay_ms', (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint,
+  'delay_ms', greatest(0, (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint),
   'size', (select sum(pg_database_size(oid)) from pg_database),
   'synchronous', current_setting('synchronous_standby_names'),
   'receiver', {receiver},
@@ -318,9 +319,7 @@ fn question(dialect: &Dialect) -> String {
 fn add_answer(seen: &mut Observation, answer: &Json) {
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let lsn = |value: &Json| value.as_str().and_then(|text| text.parse().ok());
-    let number = |value: &Json| {
-        value.as_u64().or_else(|| value.as_f64().map(|number| number.max(0.0) as u64))
-    };
+    let number = |value: &Json| value.as_u64();
     let timeline =
         |value: &Json| number(value).and_then(|number| u32::try_from(number).ok()).map(TimelineId);
     let standby = answer["in_recovery"].as_bool().unwrap_or(true);

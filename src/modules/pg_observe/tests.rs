@@ -62,7 +62,7 @@ fn primary_answers_with_its_own_timeline_and_history() {
         ("history", "1\t0/3000148\tx"),
     ];
     let mut seen = from_host(&reply(&host)).unwrap();
-    let answer = serde_json::json!({"in_recovery": false, "timeline": 2, "lsn": "0/5000060", "size": 24000000, "synchronous": "",
+    let answer = serde_json::json!({"in_recovery": false, "timeline": 2, "lsn": "0/5000060", "size": 24_000_000, "synchronous": "",
         "receiver": null, "slots": [{"name": "matron_db1", "active": false, "restart": null, "wal_status": null}],
         "followers": [{"name": "db1", "address": "10.77.0.11", "state": "streaming", "sync_state": "async", "replayed": "0/5000060", "flushed": "0/5000060"}]});
     add_answer(&mut seen, &answer);

@@ -114,9 +114,8 @@ fn preferred(view: &View) -> Result<&Node, Box<Refusal>> {
     let preferred: Vec<_> = view.nodes.iter().filter(|node| node.preferred).collect();
     let first_seen = || view.nodes.iter().find(|node| node.seen().is_some());
     match preferred.as_slice() {
-        [] => first_seen(),
         [one] if one.seen().is_some() => Some(*one),
-        [_] => first_seen(),
+        [] | [_] => first_seen(),
         many => {
             let names: Vec<_> = many.iter().map(|node| node.name.as_str()).collect();
             return Err(Refusal::new(

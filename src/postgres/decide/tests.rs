@@ -96,7 +96,7 @@ fn owing(seen: Observation, node: &str, promoted: &str) -> Observation {
 
 fn forked(seen: Observation, parent: u32, at: u64) -> Observation {
     with(seen, |seen| {
-        seen.history = Some(format!("{parent}\t{}\tno recovery target specified\n", Lsn(at)))
+        seen.history = Some(format!("{parent}\t{}\tno recovery target specified\n", Lsn(at)));
     })
 }
 
@@ -706,7 +706,7 @@ fn rejoin() {
                 "data of another cluster is not touched",
                 [
                     Some(with(stopped(DONE, 1, 9), |seen| {
-                        seen.system_identifier = Some("42".to_owned())
+                        seen.system_identifier = Some("42".to_owned());
                     })),
                     Some(now()),
                 ],
@@ -781,7 +781,7 @@ fn verdicts() {
             "restart policy",
             view([
                 Some(with(primary(1, 9), |seen| {
-                    seen.container.restart_policy = "always".to_owned()
+                    seen.container.restart_policy = "always".to_owned();
                 })),
                 streaming(),
             ]),

@@ -10,10 +10,10 @@ pub(super) enum Piece {
     Statement { tokens: Vec<Token> },
 }
 
-/// Tells whether no expression is empty.
-pub(super) fn joinable(pieces: &[Piece]) -> bool {
+/// Tells whether every expression has content and an end; the engine says best what is wrong with the others.
+pub(super) fn joinable(pieces: &[Piece], source: &str) -> bool {
     pieces.iter().all(|piece| match piece {
-        Piece::Expression { tokens, .. } => !tokens.is_empty(),
+        Piece::Expression { tokens, end, .. } => !tokens.is_empty() && *end < source.len(),
         Piece::Text { .. } | Piece::Statement { .. } => true,
     })
 }

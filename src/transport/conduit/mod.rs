@@ -401,7 +401,10 @@ impl FarShell {
                 format!("Missing {method} password"),
                 Some("give it with -K (--ask-become-pass) or ansible_become_password".to_owned()),
             ),
-            Refusal::PasswordWrong => (format!("Incorrect {method} password"), None),
+            Refusal::PasswordWrong => (
+                format!("Incorrect {method} password"),
+                Some("it is the login user's own for sudo, the other user's for su: give it with -K or ansible_become_password".to_owned()),
+            ),
             Refusal::Other(words) => {
                 (format!("cannot become {} on {}: {words}", by.user, self.host), None)
             }
@@ -437,8 +440,12 @@ impl FarShell {
 
 /// Returns bytes as text for a message, unprintable ones escaped.
 fn shown(bytes: &[u8]) -> Option<String> {
-    let text: String =
-        bytes.iter().take(200).map(|b| std::ascii::escape_default(*b).to_string()).collect();
+    let text: String = bytes
+        .trim_ascii_end()
+        .iter()
+        .take(200)
+        .map(|b| std::ascii::escape_default(*b).to_string())
+        .collect();
     (!text.is_empty()).then(|| format!("\"{text}\""))
 }
 

@@ -13,7 +13,7 @@ use russh::keys::{Certificate, HashAlg, PrivateKey, PublicKey};
 use russh::{MethodKind, MethodSet, Signer};
 use tokio::net::UnixStream;
 
-use super::dial::Client;
+use super::dial::{Client, reason};
 use super::settings::Settings;
 use crate::transport::{TransportError, TransportErrorKind};
 
@@ -42,6 +42,8 @@ struct Attempts<'a> {
     agent: Option<AgentClient<UnixStream>>,
     tried: Vec<String>,
     unusable: Vec<String>,
+    /// What to do about a key that could not be used.
+    way_out: Option<String>,
     methods: Option<MethodSet>,
 }
 
@@ -56,6 +58,7 @@ pub(super) async fn authenticate(
         agent: None,
         tried: Vec::new(),
         unusable: Vec::new(),
+        way_out: None,
         methods: None,
     };
     attempts
@@ -216,13 +219,19 @@ impl Attempts<'_> {
                 let certificate = self.certificate(path, &key);
                 keys.push(Key::File { path: path.to_owned(), key: Arc::new(key), certificate });
             }
-            Err(russh::keys::Error::KeyIsEncrypted) => self.unusable.push(format!(
-                "key {} is encrypted and needs its passphrase; load it into an agent: ssh-add {}",
-                path.display(),
-                path.display()
-            )),
+            Err(russh::keys::Error::KeyIsEncrypted) => {
+                self.unusable
+                    .push(format!("key {} is encrypted and needs its passphrase", path.display()));
+                if named || self.settings.keys.is_empty() {
+                    let path = path.display();
+                    self.way_out = Some(format!("load the key into an agent: ssh-add {path}"));
+                }
+            }
             Err(russh::keys::Error::IO(error))
                 if error.kind() == std::io::ErrorKind::NotFound && !named => {}
+            Err(russh::keys::Error::IO(error)) => {
+                self.unusable.push(format!("key {}: {}", path.display(), reason(&error)));
+            }
             Err(error) => self.unusable.push(format!("key {}: {error}", path.display())),
         }
     }
@@ -320,10 +329,15 @@ impl Attempts<'_> {
             message.push_str("; ");
             message.push_str(one);
         }
-        let hint = if self.tried.is_empty() {
+        let hint = if let Some(way_out) = &self.way_out {
+            way_out.clone()
+        } else if self.tried.is_empty() {
             "nothing could be offered: name a key (--private-key, ansible_ssh_private_key_file), start an agent, or give a password (-k)".to_owned()
         } else {
-            format!("offered: {}", self.tried.join(", "))
+            format!(
+                "offered: {}. Is the user right (-u, ansible_user), and the key in that user's authorized_keys?",
+                self.tried.join(", ")
+            )
         };
         TransportError::new(&settings.name, TransportErrorKind::Authentication, message).hint(hint)
     }

@@ -127,12 +127,16 @@ async fn tcp(settings: &Settings) -> Result<Box<dyn Stream>, TransportError> {
     let stream = match timeout(settings.timeout, connect).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            return Err(failed(settings, kind, &format!("{place}: {}", reason(&error))));
+            let hint = connect_hint(error.kind());
+            let error = failed(settings, kind, &format!("{place}: {}", reason(&error)));
+            return Err(TransportError { hint, ..error });
         }
         Err(_) => {
             let why =
                 format!("{place}: Connection timed out after {} s", settings.timeout.as_secs());
-            return Err(failed(settings, kind, &why));
+            return Err(failed(settings, kind, &why).hint(
+                "the host may be off, or a firewall drops what comes; --timeout waits longer",
+            ));
         }
     };
     let stream = PromptStream::new(stream)
@@ -140,8 +144,22 @@ async fn tcp(settings: &Settings) -> Result<Box<dyn Stream>, TransportError> {
     Ok(Box::new(stream))
 }
 
+/// What to look at when the system could not connect.
+fn connect_hint(kind: io::ErrorKind) -> Option<String> {
+    let text = match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "the host is there, but nothing listens: is sshd running, and on this port (ansible_port)?"
+        }
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            "check the address (ansible_host) and the route to it; a host behind a jump host needs -J in ansible_ssh_common_args"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
 /// The system's words without the number behind them.
-fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(end) => text.get(..end).unwrap_or(&text).to_owned(),

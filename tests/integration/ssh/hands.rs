@@ -18,7 +18,7 @@ use matron::transport::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::daemon::{Folder, Sshd, text};
+use crate::support::sshd::{Folder, Sshd, text};
 
 fn local() -> Local {
     Local::new("localhost".into(), Duration::from_secs(10))

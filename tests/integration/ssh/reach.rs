@@ -8,7 +8,7 @@ use matron::shell::Script;
 use matron::transport::{Address, Flight, HostKeys, Identity, TransportError, TransportErrorKind};
 use tokio_util::sync::CancellationToken;
 
-use super::daemon::{Sshd, free_port, keygen, text};
+use crate::support::sshd::{Sshd, free_port, keygen, text};
 
 async fn error_of(sshd: &Sshd, address: &Address) -> TransportError {
     match sshd.fleet().connection(address).await {

@@ -12,7 +12,7 @@ use matron::shell::Script;
 use matron::transport::{Connection, Flight, Identity, Local, OutputLine, TransportErrorKind};
 use tokio_util::sync::CancellationToken;
 
-use super::daemon::{Folder, Sshd};
+use crate::support::sshd::{Folder, Sshd};
 
 const SHELLS: [&str; 3] = ["/bin/dash", "/bin/bash", "/bin/busybox"];
 

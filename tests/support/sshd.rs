@@ -47,12 +47,11 @@ pub(crate) struct Sshd {
     pub(crate) folder: Folder,
 }
 
-/// Returns the program or says what to install.
 fn sshd() -> &'static str {
     ["/usr/sbin/sshd", "/usr/bin/sshd"]
         .into_iter()
         .find(|path| Path::new(path).exists())
-        .expect("sshd is not installed: apt-get install openssh-server")
+        .expect("the package openssh-server holds sshd")
 }
 
 pub(crate) fn keygen(words: &[&str]) -> String {
@@ -73,6 +72,7 @@ impl Sshd {
 
     /// Starts one with more lines in its configuration.
     pub(crate) fn with(shell: &str, more: &str) -> Self {
+        super::packages::ensure(&["openssh-server", "openssh-client", "busybox"]);
         let folder = Folder::new();
         fs::create_dir_all("/run/sshd").expect("sshd's folder");
         for (name, comment) in [("host", "host key"), ("id", "user key")] {
