@@ -1,5 +1,7 @@
 //! All tests that need more than one room, in one binary: one line a module.
 
+#[path = "integration/bundled.rs"]
+mod bundled;
 #[path = "integration/engine.rs"]
 mod engine;
 #[path = "integration/modules_editors.rs"]
