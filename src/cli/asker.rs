@@ -5,16 +5,22 @@ use std::time::Duration;
 
 use crate::engine::Ask;
 use crate::modules::Question;
+use crate::report::Screen;
 
-/// Asks on this process's terminal.
+/// Asks on this process's terminal, with the progress out of the way.
 #[derive(Debug)]
-pub(super) struct Terminal;
+pub(super) struct Terminal {
+    pub(super) screen: Screen,
+}
 
 #[async_trait::async_trait]
 impl Ask for Terminal {
     async fn ask(&self, question: &Question) -> Option<String> {
         let prompt = question.prompt.clone();
         let echo = question.echo;
+        self.screen.hide();
+        // Shown again also when the question is given up.
+        let _shown = Shown(&self.screen);
         let answer = tokio::task::spawn_blocking(move || read(&prompt, echo));
         match question.seconds {
             Some(seconds) => {
@@ -22,6 +28,14 @@ impl Ask for Terminal {
             }
             None => answer.await.ok()?,
         }
+    }
+}
+
+struct Shown<'a>(&'a Screen);
+
+impl Drop for Shown<'_> {
+    fn drop(&mut self) {
+        self.0.show();
     }
 }
 

@@ -19,7 +19,7 @@ use crate::event::{Event, EventSink, Fan};
 use crate::inventory::Inventory;
 use crate::playbook::{self, Playbook};
 use crate::record::Recorder;
-use crate::report::{JsonLines, Look, Minimal, Plain, Tty};
+use crate::report::{JsonLines, Look, Minimal, Plain, Screen, Tty};
 use crate::secret::{Redactor, Secret};
 use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Fault, Files, Severity, Sources};
 use crate::transport::HostKeys;
@@ -71,6 +71,7 @@ pub(super) struct Ready {
     colour: bool,
     request: RunRequest,
     state: PathBuf,
+    screen: Screen,
 }
 
 impl RunRequest {
@@ -105,6 +106,7 @@ impl RunRequest {
         }
         let options = self.options(&redactor)?;
         let state = state_dir(self.run.state_dir.as_deref(), &person.home);
+        let screen = Screen::default();
         let world = World {
             options,
             sources: sources.clone(),
@@ -115,10 +117,10 @@ impl RunRequest {
             events: Arc::new(Fan(Vec::new())),
             redactor,
             cancel: CancellationToken::new(),
-            asker: Arc::new(Terminal),
+            asker: Arc::new(Terminal { screen: screen.clone() }),
             person,
         };
-        Ok(Ready { world, inventory, sources, colour, request: self, state })
+        Ok(Ready { world, inventory, sources, colour, request: self, state, screen })
     }
 
     fn inventory_sources(&self, folder: &Path) -> Vec<String> {
@@ -307,7 +309,7 @@ impl Ready {
             ticket: self.request.run.ticket.clone(),
             check: self.world.options.check,
         });
-        let watcher = tokio::spawn(watch_interrupt(self.world.cancel.clone()));
+        let watcher = tokio::spawn(watch_interrupt(self.world.cancel.clone(), self.screen.clone()));
         let result = engine::run(&self.world, self.inventory, playbooks).await;
         watcher.abort();
         if let Some(failure) = &result.failure {
@@ -330,14 +332,14 @@ impl Ready {
             Output::Text if self.request.look == Form::Minimal => {
                 Arc::new(Minimal::new(std::io::stdout()))
             }
-            Output::Text if is_colourful(is_terminal) => Arc::new(Tty::new(look)),
+            Output::Text if is_colourful(is_terminal) => Arc::new(Tty::new(look, &self.screen)),
             Output::Text => Arc::new(Plain::new(look, std::io::stdout(), std::io::stderr())),
         }
     }
 }
 
 /// Cancels on the first Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
-async fn watch_interrupt(cancel: CancellationToken) {
+async fn watch_interrupt(cancel: CancellationToken, screen: Screen) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
@@ -348,12 +350,14 @@ async fn watch_interrupt(cancel: CancellationToken) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    super::talk(
-        "\nInterrupted: ending what runs on the hosts. Press Ctrl-C again to leave at once.",
-    );
+    screen.aside(|| {
+        super::talk(
+            "\nInterrupted: ending what runs on the hosts. Press Ctrl-C again to leave at once.",
+        );
+    });
     cancel.cancel();
     interrupt.recv().await;
-    super::talk("Left without waiting; what ran on the hosts may still run.");
+    screen.aside(|| super::talk("Left without waiting; what ran on the hosts may still run."));
     leave(99);
 }
 

@@ -17,4 +17,4 @@ pub use json::JsonLines;
 pub use minimal::Minimal;
 pub use plain::Plain;
 pub use text::{Colour, Look, TextLine};
-pub use tty::Tty;
+pub use tty::{Screen, Tty};

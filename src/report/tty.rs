@@ -18,6 +18,42 @@ const MOST_BARS: usize = 8;
 /// Progress appears only after this time, so quick tasks do not flicker.
 const QUIET: Duration = Duration::from_millis(250);
 
+/// The progress of a terminal; moves out of the way of others who write there. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Screen {
+    bars: MultiProgress,
+}
+
+impl Default for Screen {
+    fn default() -> Self {
+        Self { bars: MultiProgress::with_draw_target(target()) }
+    }
+}
+
+impl Screen {
+    /// Takes the progress away while someone is asked. What happens meanwhile is still taken in and printed, so nobody has
+    /// to wait for the answer.
+    pub fn hide(&self) {
+        // A terminal that went away has nothing to hide.
+        self.bars.clear().ok();
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// Brings it back.
+    pub fn show(&self) {
+        self.bars.set_draw_target(target());
+    }
+
+    /// Writes something with the progress out of its way.
+    pub fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.bars.suspend(write)
+    }
+}
+
+fn target() -> ProgressDrawTarget {
+    ProgressDrawTarget::stderr_with_hz(10)
+}
+
 /// Writes to a terminal.
 pub struct Tty {
     look: Look,
@@ -48,14 +84,9 @@ impl std::fmt::Debug for Tty {
 
 impl Tty {
     /// Makes a reporter for this process's terminal.
-    pub fn new(look: Look) -> Self {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    pub fn new(look: Look, screen: &Screen) -> Self {
+        let bars = screen.bars.clone();
         Self { look, bars, state: Mutex::new(State::default()), term: Term::stdout() }
-    }
-
-    /// Runs something that writes to the terminal itself (a question) with the progress out of its way.
-    pub fn suspended<R>(&self, work: impl FnOnce() -> R) -> R {
-        self.bars.suspend(work)
     }
 
     fn print(&self, lines: &[TextLine]) {
@@ -114,7 +145,7 @@ impl EventSink for Tty {
             | Event::Note { .. }
             | Event::CustomStats { .. } => {}
         }
-        summary(&self.bars, &mut state);
+        summary(&self.bars, &mut state, self.look.width);
         drop(state);
         self.print(&self.look.lines(event));
     }
@@ -148,7 +179,7 @@ fn bytes_style(bounded: bool) -> ProgressStyle {
     ProgressStyle::with_template(form).unwrap_or(plain).progress_chars("=> ")
 }
 
-fn summary(bars: &MultiProgress, state: &mut State) {
+fn summary(bars: &MultiProgress, state: &mut State, width: usize) {
     let slow = state.active.values().any(|active| active.since.elapsed() >= QUIET);
     if state.active.is_empty() || (!slow && state.summary.is_none()) {
         if let Some(summary) = state.summary.take() {
@@ -161,7 +192,7 @@ fn summary(bars: &MultiProgress, state: &mut State) {
     }
     let bar = state.summary.get_or_insert_with(|| {
         let bar = bars.add(ProgressBar::new(0));
-        let style = ProgressStyle::with_template("  {spinner} {wide_msg} {elapsed}");
+        let style = ProgressStyle::with_template("  {spinner} {elapsed:>4} {msg}");
         bar.set_style(style.unwrap_or(ProgressStyle::default_spinner()));
         bar.enable_steady_tick(QUIET);
         bar
@@ -170,13 +201,16 @@ fn summary(bars: &MultiProgress, state: &mut State) {
     if state.active.len() > MOST_BARS {
         names.push("…");
     }
-    bar.set_message(format!(
+    let message = format!(
         "{}: {} of {} hosts done; on {}",
         state.task,
         state.done,
         state.total,
         names.join(", ")
-    ));
+    );
+    // A line that wraps cannot be wiped.
+    let room = width.saturating_sub(16);
+    bar.set_message(console::truncate_str(&message, room, "…").into_owned());
 }
 
 fn paint(colour: Colour, text: &str) -> String {
