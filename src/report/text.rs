@@ -128,7 +128,7 @@ impl Look {
                     lines.extend(self.diffs(diff, *status));
                 }
                 lines.extend(self.host(host, delegated.as_ref(), *status, *looped, result));
-                if !ignored && !(*looped && result.contains_key("results")) {
+                if !*ignored && (!*looped || !result.contains_key("results")) {
                     lines.extend(way_out(*status, place.as_deref(), result));
                 }
                 if *ignored {

@@ -1,5 +1,7 @@
 //! A place to run the program as a person would: a home, a project, a real sshd, nothing of this machine's own settings.
 
+#![expect(clippy::expect_used, reason = "a test stands or falls by its host")]
+
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;

@@ -1,5 +1,7 @@
 //! Debian packages that tests need and a fresh machine lacks: installed once, and said so first.
 
+#![expect(clippy::expect_used, reason = "a test stands or falls by its host")]
+
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write as _;

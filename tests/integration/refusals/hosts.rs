@@ -1,5 +1,7 @@
 //! Hosts that cannot be reached, do not let us in, or do not let us become another.
 
+#![expect(clippy::expect_used, reason = "a test stands or falls by its host")]
+
 use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,5 +1,11 @@
 //! Ctrl-C in the middle.
 
+#![expect(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test stands or falls by its host, and waits for another process's doings"
+)]
+
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};

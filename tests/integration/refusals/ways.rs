@@ -1,5 +1,7 @@
 //! Unusual ways that work: through a jump host, to a host with no Python and hardly anything else.
 
+#![expect(clippy::expect_used, reason = "a test stands or falls by its host")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ fn behind_a_jump(bench: &mut Bench, jump_is_known: bool) -> Sshd {
     let known = bench.sshd.known_hosts();
     let mut lines = fs::read_to_string(&known).expect("known_hosts");
     if jump_is_known {
-        lines.push_str(&format!("[127.0.0.1]:{} {}", jump.port, jump.host_key()));
+        lines = format!("{lines}[127.0.0.1]:{} {}", jump.port, jump.host_key());
     }
     fs::write(&known, lines).expect("known_hosts");
     let hosts = fs::read_to_string(bench.project.join("hosts.ini")).expect("inventory");
