@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::flags::{HostFlags, Output, RunFlags};
-use super::lab::{self, UpArgs, Ward, run_bundled};
+use super::lab::{self, Consent, UpArgs, Ward, run_bundled};
 use super::world::{Listener, RunRequest};
 use crate::event::{Event, EventSink};
 use writer::{Target, Writer};
@@ -100,7 +100,9 @@ impl Findings {
 
 impl Demo<'_> {
     async fn play(&mut self, up: &UpArgs) -> Result<Findings, Failure> {
-        self.step("practice ward", zero(lab::up(self.ward, up, false), "making the ward")).await?;
+        let consent = if up.yes { Consent::Given } else { Consent::Announce };
+        self.step("practice ward", zero(lab::up(self.ward, up, consent), "making the ward"))
+            .await?;
         let (first, second) = (lab::address("h1")?, lab::address("h2")?);
         self.forget_databases().await?;
         let site = self.bundled("site", Vec::new(), None);

@@ -1,5 +1,6 @@
 //! `matron lab`: a practice ward on this machine, made by matron's own `playbooks/lab.yml`.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,7 +11,7 @@ use super::demo;
 use super::failure::Failure;
 use super::files::bundled;
 use super::flags::{HostFlags, Output, RunFlags};
-use super::world::{Form, RunRequest};
+use super::world::RunRequest;
 
 /// Debian packages the ward needs.
 const PACKAGES: &[&str] =
@@ -91,6 +92,17 @@ pub(super) struct UpArgs {
     pub(super) run: RunFlags,
 }
 
+/// Whether installing and starting things is asked for first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Consent {
+    /// `--yes`.
+    Given,
+    /// Said and asked.
+    Ask,
+    /// Said, then done: the demo is one command with nothing else to type.
+    Announce,
+}
+
 /// The ward's places on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Ward {
@@ -113,7 +125,10 @@ impl Ward {
 pub(super) async fn run(args: LabArgs) -> Result<u8, Failure> {
     let ward = Ward { folder: args.folder, inventory: absolute(&args.inventory)? };
     match args.verb {
-        LabVerb::Up(up_args) => up(&ward, &up_args, false).await,
+        LabVerb::Up(up_args) => {
+            let consent = if up_args.yes { Consent::Given } else { Consent::Ask };
+            up(&ward, &up_args, consent).await
+        }
         LabVerb::Down { images, run } => down(&ward, images, run).await,
         LabVerb::Status => status(&ward),
         LabVerb::Ssh { host, command } => ssh(&ward, &host, &command),
@@ -132,7 +147,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Makes the ward; asks before it installs anything.
-pub(super) async fn up(ward: &Ward, args: &UpArgs, quiet: bool) -> Result<u8, Failure> {
+pub(super) async fn up(ward: &Ward, args: &UpArgs, consent: Consent) -> Result<u8, Failure> {
     if let Some(wrong) = args.pg.iter().find(|major| !(10..=18).contains(*major)) {
         return Err(Failure::usage(format!(
             "--pg {wrong}: images can be built of PostgreSQL 10 to 18"
@@ -148,7 +163,7 @@ pub(super) async fn up(ward: &Ward, args: &UpArgs, quiet: bool) -> Result<u8, Fa
     if args.pg.iter().any(|major| matches!(major, 10 | 12)) && !has("npm") {
         packages.push("npm");
     }
-    announce(ward, &packages, args)?;
+    announce(ward, &packages, consent).await?;
     let request = RunRequest {
         hosts: HostFlags { inventory: vec!["localhost,".to_owned()], limit: None },
         run: args.run.clone(),
@@ -159,11 +174,10 @@ pub(super) async fn up(ward: &Ward, args: &UpArgs, quiet: bool) -> Result<u8, Fa
             ("lab_majors".into(), args.pg.clone().into()),
             ("lab_packages".into(), packages.into()),
         ],
-        look: if quiet { Form::Silent } else { Form::Plays },
         ..RunRequest::default()
     };
     let code = run_bundled(request, "lab").await?;
-    if code == 0 && args.run.output == Output::Text && !quiet {
+    if code == 0 && args.run.output == Output::Text {
         super::talk(&format!(
             "The ward is ready: {} hosts, inventory {}.\nTry: matron pg setup -i {}",
             args.hosts,
@@ -175,7 +189,7 @@ pub(super) async fn up(ward: &Ward, args: &UpArgs, quiet: bool) -> Result<u8, Fa
 }
 
 /// Says what will be installed and started, and asks, when something will.
-fn announce(ward: &Ward, packages: &[&str], args: &UpArgs) -> Result<(), Failure> {
+async fn announce(ward: &Ward, packages: &[&str], consent: Consent) -> Result<(), Failure> {
     let missing: Vec<&str> = packages.iter().copied().filter(|name| !installed(name)).collect();
     let engine = docker(&["info"]).is_ok();
     if missing.is_empty() && engine {
@@ -192,10 +206,22 @@ fn announce(ward: &Ward, packages: &[&str], args: &UpArgs) -> Result<(), Failure
         "  - build images matron-lab/*, run containers matron-lab-*, keep their disks in {}",
         ward.folder.display()
     ));
-    if args.yes || asker::confirm("Go on? [y/N] ")? {
-        return Ok(());
+    let no = || Failure::new(super::failure::Kind::Cancelled, "nothing was done");
+    match consent {
+        Consent::Given => Ok(()),
+        Consent::Ask if asker::confirm("Go on? [y/N] ")? => Ok(()),
+        Consent::Ask => Err(no()),
+        Consent::Announce => {
+            if std::io::stdin().is_terminal() {
+                super::talk("Starting in 5 seconds; Ctrl-C stops it.");
+                tokio::select! {
+                    () = tokio::time::sleep(std::time::Duration::from_secs(5)) => {}
+                    _ = tokio::signal::ctrl_c() => return Err(no()),
+                }
+            }
+            Ok(())
+        }
     }
-    Err(Failure::new(super::failure::Kind::Cancelled, "nothing was done"))
 }
 
 fn installed(package: &str) -> bool {
