@@ -7,6 +7,8 @@ s/"size": [0-9]*, "state": "directory"/"size": N, "state": "directory"/g
 s/"src": "[^"]*", //g
 s/^+++ after: .*\/\([^/]*\)$/+++ after: \1/
 s/via ssh: ssh: /via ssh: /g
+# What to do about it, which only matron says.
+s/"hint": "[^"]*", //g
 # Traces of Python.
 s/"\(exception\|failed_when_suppressed_exception\)": "(traceback unavailable)", //g
 s/Unexpected AnsibleActionFail error: //

@@ -449,7 +449,6 @@ fn every_mistake_is_told_with_its_place_before_anything_runs() {
     let starts = [
         "2:13 the strategy 'lineer' is not there (use linear, free or host_pinned)",
         "4:26 Unsupported parameters for (copy) module: desst.",
-        "4:7 missing required arguments: dest",
         "5:35 value of state must be one of: absent, directory, file, hard, link, touch, got: direktory (did you mean 'directory'?)",
         "5:52 argument 'mode' is not a file mode: 644",
     ];

@@ -280,6 +280,7 @@ fn sudo_says_whether_a_password_is_missing_or_wrong_and_takes_the_right_one() {
     changed: [h1]
     TASK [assert]
     ok: [h1] => {
+        "changed": false,
         "msg": "All assertions passed"
     }
     PLAY RECAP

@@ -136,6 +136,7 @@ fn host_with_busybox_alone_gathers_facts_and_takes_files() {
     changed: [h1]
     TASK [assert]
     ok: [h1] => {
+        "changed": false,
         "msg": "All assertions passed"
     }
     TASK [template]
