@@ -2,6 +2,8 @@
 
 #[path = "integration/bundled.rs"]
 mod bundled;
+#[path = "integration/docs.rs"]
+mod docs;
 #[path = "integration/engine.rs"]
 mod engine;
 #[path = "integration/modules_editors.rs"]

@@ -20,11 +20,11 @@ use writer::{Target, Writer};
 /// Run the main job end to end
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
-    #[command(flatten)]
-    up: UpArgs,
     /// Take the ward away afterwards
     #[arg(long)]
     down: bool,
+    #[command(flatten)]
+    up: UpArgs,
 }
 
 /// What the demo found; its JSON form is the last line of `--output json`.

@@ -1,4 +1,6 @@
-//! `matron doc`: the pages of modules, made from the same tables that arguments are checked against.
+//! `matron doc`: the pages of modules and of the command line, made from the same tables that both are checked against.
+
+mod command_line;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -13,11 +15,14 @@ use crate::modules::{self, ArgDoc, ArgKind, CheckMode, Doc, Reach};
 pub(super) struct DocArgs {
     /// A module; all of them by name and summary when none is given
     module: Option<String>,
-    /// Write every page below this folder as Markdown
+    /// Write every module's page, and an index, below this folder as Markdown
     #[arg(long, value_name = "FOLDER", conflicts_with = "module")]
     markdown: Option<PathBuf>,
+    /// Write the reference of this command line into a file as Markdown
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["module", "markdown"])]
+    cli: Option<PathBuf>,
     /// Write the bundled playbooks and templates below this folder, to read, copy or change
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["module", "markdown"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["module", "markdown", "cli"])]
     export: Option<PathBuf>,
 }
 
@@ -40,6 +45,13 @@ pub(super) fn run(args: DocArgs) -> Result<u8, Failure> {
             let doc = module.doc();
             std::fs::write(folder.join(format!("{}.md", doc.name)), markdown(doc)).map_err(say)?;
         }
+        std::fs::write(folder.join("index.md"), index()).map_err(say)?;
+        return Ok(0);
+    }
+    if let Some(file) = args.cli {
+        std::fs::write(&file, command_line::page()).map_err(|error| {
+            Failure::general(format!("cannot write {}: {error}", file.display()))
+        })?;
         return Ok(0);
     }
     let Some(name) = args.module else {
@@ -60,12 +72,25 @@ pub(super) fn run(args: DocArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// Returns the page that leads to all the others.
+fn index() -> String {
+    let mut page = "# Modules\n\nWritten by `matron doc --markdown docs/modules`; `matron doc NAME` shows one page.\n".to_owned();
+    for (head, own) in [("Any host", false), ("PostgreSQL in containers", true)] {
+        let _ = write!(page, "\n## {head}\n\n| module | what it does |\n| --- | --- |\n");
+        for doc in modules::ALL.iter().map(|module| module.doc()) {
+            if doc.name.starts_with("pg_") == own {
+                let _ = writeln!(page, "| [{0}]({0}.md) | {1} |", doc.name, cell(doc.summary));
+            }
+        }
+    }
+    page
+}
+
 /// Returns a module's page.
 pub(super) fn markdown(doc: &Doc) -> String {
     let mut page = format!("# {}\n\n{}\n", doc.name, doc.summary);
     if !doc.description.is_empty() {
-        let _ = write!(page, "\n{}\n", doc.description.trim());
-        page.push('\n');
+        let _ = writeln!(page, "\n{}", doc.description.trim());
     }
     if !doc.args.is_empty() {
         page.push_str("\n| argument | type | meaning |\n| --- | --- | --- |\n");

@@ -10,8 +10,6 @@ use crate::names::HostName;
 /// Show the inventory
 #[derive(Debug, Args)]
 pub(super) struct InventoryArgs {
-    #[command(flatten)]
-    hosts: HostFlags,
     /// Print everything as JSON
     #[arg(long, conflicts_with_all = ["graph", "host"])]
     list: bool,
@@ -23,6 +21,8 @@ pub(super) struct InventoryArgs {
     host: Option<String>,
     /// Pattern of hosts to name, one a line [default: all]
     pattern: Option<String>,
+    #[command(flatten)]
+    hosts: HostFlags,
 }
 
 pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {

@@ -49,14 +49,14 @@ struct Common {
 
 #[derive(Debug, Args)]
 struct Acting {
-    #[command(flatten)]
-    common: Common,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
     /// Accept this fact by name, such as old-primary-unreachable; may be given again
     #[arg(long, value_name = "FACT", value_delimiter = ',')]
     accept: Vec<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
