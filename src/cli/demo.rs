@@ -198,7 +198,9 @@ async fn guard_watch(target: &Target, within: Duration) -> Result<usize, Failure
     // Until its start is over the guard may not have had its say.
     let settled = "case $(systemctl is-system-running) in running | degraded) ;; *) exit 1 ;; esac";
     loop {
-        if lab::docker(&["exec", "matron-lab-h1", "sh", "-c", settled]).is_ok() {
+        // The rejoin comes by SSH: what counts is that sshd answers from outside, too.
+        let settled = lab::docker(&["exec", "matron-lab-h1", "sh", "-c", settled]).is_ok();
+        if settled && answers(&lab::address("h1")?).await {
             break;
         }
         if Instant::now() > end {
@@ -208,6 +210,18 @@ async fn guard_watch(target: &Target, within: Duration) -> Result<usize, Failure
     }
     // The guard decided during the start; a database that came up in spite of it would answer by now.
     target.writable_primaries().await
+}
+
+/// Tells whether sshd sends its banner.
+async fn answers(address: &str) -> bool {
+    use tokio::io::AsyncReadExt as _;
+    let banner = async {
+        let mut stream = tokio::net::TcpStream::connect((address, 22)).await?;
+        let mut start = [0; 4];
+        stream.read_exact(&mut start).await.map(|_| start)
+    };
+    let within = tokio::time::timeout(Duration::from_secs(2), banner).await;
+    matches!(within, Ok(Ok(start)) if start == *b"SSH-")
 }
 
 fn show(findings: &Findings, print: fn(&str)) {

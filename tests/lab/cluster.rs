@@ -19,6 +19,9 @@ pub const TESTS: &[Test] = &[
     ("cluster::demo_ends_well_and_says_so_in_json", demo),
 ];
 
+/// The password of the archive's user in the ward's inventory.
+const PASSWORD: &str = "ward-0nly-practice";
+
 /// Rows written before the loss.
 const ROWS: u32 = 200;
 
@@ -253,23 +256,19 @@ fn foreign_data(ward: &Ward) -> Result<(), String> {
 fn passwords(ward: &Ward) -> Result<(), String> {
     fresh(ward)?;
     let ran = pg(ward, "setup", 17, &["-vvv", "--diff", "--show-scripts"]).expect_code(0)?;
-    if ran.all().contains("practice-ward") {
-        let line = ran
-            .all()
-            .lines()
-            .find(|line| line.contains("practice-ward"))
-            .unwrap_or_default()
-            .to_owned();
+    if ran.all().contains(PASSWORD) {
+        let line =
+            ran.all().lines().find(|line| line.contains(PASSWORD)).unwrap_or_default().to_owned();
         return Err(format!("the password is in the output: {line}"));
     }
     for host in ["h1", "h2"] {
         let seen = ward.on_host(host, "docker inspect $(docker ps -aq); cat /proc/*/cmdline /proc/*/environ 2>/dev/null | tr '\\0' '\\n'; journalctl --no-pager 2>/dev/null");
-        if let Some(line) = seen.stdout.lines().find(|line| line.contains("practice-ward")) {
+        if let Some(line) = seen.stdout.lines().find(|line| line.contains(PASSWORD)) {
             return Err(format!("the password is to be seen on {host}: {line}"));
         }
     }
     let records = ward.records()?;
-    match records.lines().find(|line| line.contains("practice-ward")) {
+    match records.lines().find(|line| line.contains(PASSWORD)) {
         Some(_) => Err("the password is in the run record".into()),
         None => Ok(()),
     }

@@ -45,7 +45,11 @@ impl Target {
         attributes: TargetSessionAttrs,
     ) -> Result<Client, Failure> {
         let mut config = Config::new();
-        config.user("pacs").password("practice-ward").dbname("pacsdb").connect_timeout(PATIENCE);
+        config
+            .user("pacs")
+            .password("ward-0nly-practice")
+            .dbname("pacsdb")
+            .connect_timeout(PATIENCE);
         config.target_session_attrs(attributes);
         for host in hosts {
             config.host(host).port(5432);
