@@ -3,8 +3,8 @@
 //! Lives here: the [`Module`] and [`Action`] traits, arguments (`args.rs`), and one file a module, listed in [`ALL`].
 //! Does not: any I/O. A module is a pure state machine: arguments in, script out, reply in, outcome out. The engine sends.
 //!
-//! Adding a module: one file with a unit struct that implements [`Module`], one line in [`ALL`], one folder of cases in
-//! `tests/cases/modules/NAME/`.
+//! Adding a module: one file with a unit struct that implements [`Module`], one line in [`ALL`], one test against real
+//! shells; `docs/architecture.md` shows a whole one.
 
 mod action;
 mod add_host;
