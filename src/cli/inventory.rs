@@ -57,11 +57,15 @@ pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
         super::say(graph.trim_end());
     } else {
         let pattern = args.pattern.as_deref().unwrap_or("all");
-        let hosts = inventory
-            .matching(pattern, files.as_ref())
-            .map_err(|error| Failure::general(error.to_string()))?;
-        for host in hosts {
-            super::say(host.as_str());
+        let matching = |pattern: &str| {
+            let hosts = inventory.matching(pattern, files.as_ref());
+            hosts.map_err(|error| Failure::general(error.to_string()))
+        };
+        let limited = ready.world.options.limit.as_deref().map(matching).transpose()?;
+        for host in matching(pattern)? {
+            if limited.as_ref().is_none_or(|limited| limited.contains(&host)) {
+                super::say(host.as_str());
+            }
         }
     }
     Ok(0)

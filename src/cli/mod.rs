@@ -99,7 +99,9 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Runs(args) => runs::run(args),
         Verb::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "matron", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "matron", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end());
             Ok(0)
         }
     }

@@ -25,7 +25,7 @@ static DOC: Doc = Doc {
     ],
     free_form: None,
     open: false,
-    check_mode: CheckMode::Skipped,
+    check_mode: CheckMode::Full,
     reach: Reach::Local,
     returns: &[("password", "The password, for the other nodes.")],
     examples: "- name: Replication password\n  pg_password:\n    value: \"{{ pg_replication_password | default(omit) }}\"\n  no_log: true\n  register: pg_secret\n",
@@ -39,18 +39,17 @@ if [ -z "$value" ]; then
   [ "${#value}" -ge 20 ] || [ -n "$was" ] || give_up "cannot make a password: /dev/urandom or base64 is missing"
 fi
 if [ "$value" != "$was" ]; then
-  put "$file" "$value"
-  chown 0:0 "$file"
   reply changed 1
+  [ -n "$check" ] || { put "$file" "$value"; chown 0:0 "$file"; }
 fi
 reply password "$value"
 "#;
 
 const PASSFILE: &str = r#"[ -s "$secrets/pgpass" ] && was=$(cat "$secrets/pgpass") || was=
 if [ "$was" != "$line" ]; then
-  put "$secrets/pgpass" "$line
-"
   reply changed 1
+  [ -n "$check" ] || put "$secrets/pgpass" "$line
+"
 fi
 reply done 1
 "#;
@@ -63,6 +62,7 @@ struct Keep {
     owner: String,
     password: String,
     changed: bool,
+    mode: Mode,
 }
 
 impl Module for PgPassword {
@@ -87,13 +87,15 @@ impl Module for PgPassword {
             owner: settings.text("owner")?,
             password: String::new(),
             changed: false,
+            mode: Mode::default(),
         }))
     }
 }
 
 impl Action for Keep {
-    fn begin(&mut self, _mode: Mode) -> Step {
-        let script = Script::new(VERBS).then(FILES).then(KEEP);
+    fn begin(&mut self, mode: Mode) -> Step {
+        self.mode = mode;
+        let script = Script::new(VERBS).then(FILES).then(KEEP).flag("check", mode.check);
         let script = script.secret("value", &self.value);
         Step::Send(script.var("secrets", &self.secrets).var("owner", &self.owner))
     }
@@ -107,7 +109,8 @@ impl Action for Keep {
         if let Some(password) = reply.field("password") {
             let line = passfile_line(&self.user, &password);
             self.password = password;
-            let script = Script::new(VERBS).then(FILES).then(PASSFILE);
+            let script =
+                Script::new(VERBS).then(FILES).then(PASSFILE).flag("check", self.mode.check);
             let script = script.secret("line", line.trim_end_matches('\n'));
             return Step::Send(script.var("secrets", &self.secrets).var("owner", &self.owner));
         }
