@@ -158,6 +158,9 @@ fn progress(bars: &MultiProgress, state: &mut State, host: &HostName, done: u64,
         let bar = bars.add(ProgressBar::new(total));
         bar.set_style(bytes_style(total > 0));
         bar.set_prefix(host.to_string());
+        // The bytes that were done before it was shown are no rate.
+        bar.set_position(done);
+        bar.reset_eta();
         active.bar = Some(bar);
     }
     if let Some(bar) = &active.bar {
