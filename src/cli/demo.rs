@@ -66,7 +66,7 @@ struct Demo<'a> {
 
 pub(super) async fn run(ward: &Ward, args: DemoArgs) -> Result<u8, Failure> {
     let mut demo = Demo { ward, run: args.up.run.clone(), steps: Vec::new() };
-    let findings = demo.play(&args.up).await?;
+    let findings = Box::pin(demo.play(&args.up)).await?;
     if args.up.run.output == Output::Json {
         let line = serde_json::to_string(&findings)
             .map_err(|error| Failure::general(format!("cannot write the findings: {error}")))?;
@@ -101,10 +101,13 @@ impl Findings {
 impl Demo<'_> {
     async fn play(&mut self, up: &UpArgs) -> Result<Findings, Failure> {
         let consent = if up.yes { Consent::Given } else { Consent::Announce };
-        self.step("practice ward", zero(lab::up(self.ward, up, consent), "making the ward"))
-            .await?;
+        self.step(
+            "practice ward",
+            zero(Box::pin(lab::up(self.ward, up, consent)), "making the ward"),
+        )
+        .await?;
         let (first, second) = (lab::address("h1")?, lab::address("h2")?);
-        self.forget_databases().await?;
+        Self::forget_databases()?;
         let site = self.bundled("site", Vec::new(), None);
         self.step("site.yml: primary and standby", zero(site, "site.yml")).await?;
         let changed = Arc::new(ChangedCount::default());
@@ -155,7 +158,7 @@ impl Demo<'_> {
     }
 
     /// Makes the ward's hosts empty of databases: a demo starts from nothing, also the second time.
-    async fn forget_databases(&self) -> Result<(), Failure> {
+    fn forget_databases() -> Result<(), Failure> {
         for host in ["h1", "h2"] {
             let container = format!("matron-lab-{host}");
             let code = "for c in $(docker ps -aq); do docker rm -fv $c; done; rm -rf /srv/* /etc/matron /var/lib/matron";
@@ -180,7 +183,7 @@ impl Demo<'_> {
             listeners: listener.into_iter().map(|sink| Listener(sink)).collect(),
             ..RunRequest::default()
         };
-        run_bundled(request, name)
+        Box::pin(run_bundled(request, name))
     }
 }
 

@@ -136,7 +136,7 @@ pub(super) async fn run(args: LabArgs) -> Result<u8, Failure> {
         LabVerb::Pause { host } => docker(&["pause", &Ward::container(&host)]).map(|_| 0),
         LabVerb::Cut { host } => cut(&host).map(|()| 0),
         LabVerb::Heal { host } => heal(&host).map(|()| 0),
-        LabVerb::Demo(demo_args) => demo::run(&ward, demo_args).await,
+        LabVerb::Demo(demo_args) => Box::pin(demo::run(&ward, demo_args)).await,
     }
 }
 
@@ -264,7 +264,8 @@ pub(super) async fn down(ward: &Ward, images: bool, run: RunFlags) -> Result<u8,
 pub(super) async fn run_bundled(request: RunRequest, name: &str) -> Result<u8, Failure> {
     let mut ready = request.prepare()?;
     let playbooks = ready.load(&[bundled(name)])?;
-    ready.run(playbooks).await
+    // A whole run on the heap: it would make every future around it large.
+    Box::pin(ready.run(playbooks)).await
 }
 
 /// Runs docker and returns its stdout.

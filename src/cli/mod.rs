@@ -94,7 +94,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Exec(args) => exec::run(args).await,
         Verb::Inventory(args) => inventory::run(args),
         Verb::Pg(args) => pg::run(args).await,
-        Verb::Lab(args) => lab::run(args).await,
+        Verb::Lab(args) => Box::pin(lab::run(args)).await,
         Verb::Doc(args) => doc::run(args),
         Verb::Runs(args) => runs::run(args),
         Verb::Completions { shell } => {

@@ -141,7 +141,7 @@ async fn act(acting: Acting, playbook: &str, what: &str) -> Result<u8, Failure> 
     }
     let mut ready = request.prepare()?;
     let path = bundled(playbook);
-    let playbooks = ready.load(&[path.clone()])?;
+    let playbooks = ready.load(std::slice::from_ref(&path))?;
     if !acting.yes && !check {
         if !quiet {
             let what = engine::Listing { hosts: true, tasks: true, tags: false };
@@ -149,7 +149,7 @@ async fn act(acting: Acting, playbook: &str, what: &str) -> Result<u8, Failure> 
                 .map_err(|found| ready.refusal(&found))?;
             super::talk(plan.trim_end());
         }
-        let name = path.file_name().map(Path::new).unwrap_or(&path).display();
+        let name = path.file_name().map_or(path.as_path(), Path::new).display();
         if !asker::confirm(&format!("\nRun {name} to {what} these hosts? [y/N] "))? {
             return Err(Failure::new(Kind::Cancelled, "nothing was done"));
         }

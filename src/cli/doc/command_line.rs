@@ -97,15 +97,10 @@ fn one(
 }
 
 fn remember(shared: &mut Vec<Shared>, heading: &str, arg: &Arg) {
-    let place = shared.iter().position(|group| group.heading == heading);
-    let group = match place.and_then(|at| shared.get_mut(at)) {
-        Some(group) => group,
-        None => {
-            shared.push(Shared { heading: heading.to_owned(), flags: Vec::new() });
-            let Some(group) = shared.last_mut() else { return };
-            group
-        }
-    };
+    if !shared.iter().any(|group| group.heading == heading) {
+        shared.push(Shared { heading: heading.to_owned(), flags: Vec::new() });
+    }
+    let Some(group) = shared.iter_mut().find(|group| group.heading == heading) else { return };
     if !group.flags.iter().any(|known| known.get_id() == arg.get_id()) {
         group.flags.push(arg.clone());
     }
