@@ -13,6 +13,9 @@ pub(super) struct InventoryArgs {
     /// Print everything as JSON
     #[arg(long, conflicts_with_all = ["graph", "host"])]
     list: bool,
+    /// With --list or --host: write YAML instead of JSON
+    #[arg(long, short = 'y', conflicts_with = "graph")]
+    yaml: bool,
     /// Print the tree of groups
     #[arg(long)]
     graph: bool,
@@ -37,7 +40,7 @@ pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
     }
     let inventory = &ready.inventory;
     if args.list {
-        super::say(&pretty(&inventory.to_list_json(Some(&folder))));
+        super::say(&written(&inventory.to_list_json(Some(&folder)), args.yaml)?);
     } else if let Some(host) = args.host {
         let names: Vec<&str> = inventory.hosts().map(HostName::as_str).collect();
         if !names.contains(&host.as_str()) {
@@ -48,7 +51,10 @@ pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
                 None => failure,
             });
         }
-        super::say(&pretty(&inventory.host_json(&HostName::new(&host), Some(&folder))));
+        super::say(&written(
+            &inventory.host_json(&HostName::new(&host), Some(&folder)),
+            args.yaml,
+        )?);
     } else if args.graph {
         let root = args.pattern.as_deref().unwrap_or("all");
         let graph = inventory.graph(root, false).ok_or_else(|| {
@@ -69,6 +75,17 @@ pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
         }
     }
     Ok(0)
+}
+
+/// Writes data in the form asked for.
+fn written(value: &serde_json::Value, yaml: bool) -> Result<String, Failure> {
+    if !yaml {
+        return Ok(pretty(value));
+    }
+    let text = serde_yaml::to_string(value).map_err(|error| {
+        Failure::general(format!("cannot write the inventory as YAML: {error}"))
+    })?;
+    Ok(text.trim_end().to_owned())
 }
 
 /// Writes JSON over lines, indented by four as ansible-inventory does.

@@ -65,7 +65,10 @@ const REQUIRED: &[(&str, &str)] = &[
     ("pg_image", "the image of the database, with its tag"),
     ("postgres_db", "the archive's database (POSTGRES_DB)"),
     ("postgres_user", "its owner and superuser (POSTGRES_USER)"),
-    ("postgres_password", "that user's password (POSTGRES_PASSWORD); keep it in a vault"),
+    (
+        "postgres_password",
+        "that user's password (POSTGRES_PASSWORD); keep it out of files that many read",
+    ),
 ];
 
 struct Variables<'a, 'b> {
@@ -314,7 +317,7 @@ mod tests {
         assert_eq!(
             outcome.message(),
             Some(
-                "db1 lacks: postgres_password (that user's password (POSTGRES_PASSWORD); keep it in a vault). Set it in the inventory, in group_vars or with -e; nothing was changed anywhere."
+                "db1 lacks: postgres_password (that user's password (POSTGRES_PASSWORD); keep it out of files that many read). Set it in the inventory, in group_vars or with -e; nothing was changed anywhere."
             )
         );
     }

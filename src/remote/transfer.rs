@@ -44,9 +44,7 @@ struct Sums {
 }
 
 const PREPARE: &str = r#"
-case $beside in */*) folder=${beside%/*} ;; *) folder=. ;; esac
-temporary=$(umask 077; mktemp "${folder:-/}/.matron-XXXXXXXX") || exit 1
-reply temporary "$temporary"
+(umask 077; set -C; : >"$temporary") || exit 1
 if command -v sha256sum >/dev/null 2>&1; then reply tool sha256sum; sum() { sha256sum; }; want=$sha256
 else reply tool cksum; sum() { cksum; }; want="$cksum"; fi
 command -v base64 >/dev/null 2>&1 && reply base64 1
@@ -79,25 +77,35 @@ pub async fn upload(
     let source = source.into();
     let way = Way { connection, identity, cancel };
     let sums = source.sums().await.map_err(|error| failed(&source.cannot_read(&error)))?;
+    let temporary = name_beside(beside);
     let prepare = Script::new(PREPARE)
         .var("beside", beside)
+        .var("temporary", &temporary)
         .var("size", sums.size.to_string())
         .var("sha256", &sums.sha256)
         .var("cksum", sums.cksum.to_string())
         .within(allowed(sums.size));
-    let ready = way.run(prepare, beside).await?;
-    let temporary = ready
-        .field("temporary")
-        .ok_or_else(|| failed(&format!("no temporary file could be made beside {beside}")))?;
-    if ready.fields.is_set("same") {
-        return Ok(temporary);
-    }
-    match way.send(&source, &sums, &ready, &temporary).await {
+    // The name is known before the file is there: whatever is cancelled, it can be taken away.
+    let sent = match way.run(prepare, beside).await {
+        Ok(ready) if ready.fields.is_set("same") => Ok(()),
+        Ok(ready) => way.send(&source, &sums, &ready, &temporary).await,
+        Err(error) => Err(error),
+    };
+    match sent {
         Ok(()) => Ok(temporary),
         Err(error) => {
             way.remove(&temporary).await;
             Err(error)
         }
+    }
+}
+
+/// Returns a name that is nobody's in the folder of `beside`.
+fn name_beside(beside: &str) -> String {
+    let name = format!(".matron-{}", uuid::Uuid::new_v4().simple());
+    match beside.rsplit_once('/') {
+        Some((folder, _)) => format!("{folder}/{name}"),
+        None => format!("./{name}"),
     }
 }
 

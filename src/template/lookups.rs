@@ -137,7 +137,7 @@ impl Call<'_> {
             "unvault" => Err(failed("unvault", "matron has no vault yet")),
             "url" => Err(failed(
                 "url",
-                "matron's controller fetches nothing; use the uri or get_url module on a host",
+                "matron's controller fetches nothing; fetch it on a host, by command",
             )),
             "config" => Err(failed("config", "matron has no ansible.cfg settings to look up")),
             _ => {

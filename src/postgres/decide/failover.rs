@@ -170,7 +170,7 @@ fn refuse_live_primary(
                 "old primary",
                 format!("{} runs and takes writes", old.name),
                 "lost, stopped or fenced",
-                "For maintenance use a switchover, which loses nothing.",
+                "For maintenance stop it in order first; a failover after that loses nothing.",
             )
             .unless_accepted("old-primary-running"),
             Role::Starting => Refusal::new(
