@@ -193,8 +193,12 @@ impl Inventory {
                 layers.push(Rank::Groups, layer.clone());
             }
         }
-        let own = self.hosts.get(host).map_or(&self.implicit_localhost, |host| &host.vars);
-        layers.push(Rank::Host, own.clone());
+        // Only this machine's own names mean this machine; any other name that stands in no inventory is a host to log in to.
+        let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        let own = self.hosts.get(host).map(|host| &host.vars);
+        if let Some(own) = own.or_else(|| local.then_some(&self.implicit_localhost)) {
+            layers.push(Rank::Host, own.clone());
+        }
         for layer in folders().filter_map(|folder| folder.host(host.as_str())) {
             layers.push(Rank::Host, layer.clone());
         }
