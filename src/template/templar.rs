@@ -358,7 +358,7 @@ impl Templar {
                 return Ok(compiled.clone());
             }
         }
-        let compiled = Arc::new(self.compile_as(text, expression, &Dialect::playbook(), at)?);
+        let compiled = Arc::new(self.compile_as(text, expression, &dialect(expression), at)?);
         let mut known = self.inner.compiled.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KEPT {
             known.clear();
@@ -422,7 +422,7 @@ impl Templar {
         if !unnamed {
             return found;
         }
-        let dialect = Dialect { trail: true, ..Dialect::playbook() };
+        let dialect = Dialect { trail: true, ..dialect(expression) };
         let Ok(compiled) = self.compile_as(text, expression, &dialect, at) else { return found };
         match traced(|| run(&compiled, root), &compiled.rewritten.text) {
             Some(cause) => TemplateError { span: found.span, ..cause },
@@ -520,4 +520,8 @@ pub(super) fn syntax(options: &TemplateOptions) -> Result<minijinja::syntax::Syn
 /// Returns a copy of the engine with other settings (template files).
 pub(super) fn engine() -> Environment<'static> {
     ENGINE.clone()
+}
+/// Returns how a playbook's text is read: backslashes are escapes in bare expressions (`when`), and text inside of `{{ }}`.
+fn dialect(expression: bool) -> Dialect {
+    Dialect { escapes: expression, ..Dialect::playbook() }
 }
