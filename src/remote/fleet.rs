@@ -91,6 +91,12 @@ impl Fleet {
         }
     }
 
+    /// Forgets the addresses that could not be reached, so that they are tried again.
+    pub async fn forget_lost(&self) {
+        let mut places = self.places.lock().await;
+        places.retain(|_, place| !matches!(place.get(), Some(Err(_))));
+    }
+
     /// Closes all connections, those to jump hosts last.
     pub async fn close(&self) {
         let places = std::mem::take(&mut *self.places.lock().await);

@@ -97,8 +97,11 @@ pub(super) fn refusal(by: &Become, asked: u32, said: &str) -> Refusal {
     if by.password.is_none() && (asked > 0 || missing.iter().any(|text| said.contains(text))) {
         return Refusal::PasswordMissing;
     }
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    Refusal::Other(last.to_owned())
+    // sudo says why in the line before its last ("unknown user x", then "error initializing audit plugin").
+    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    Refusal::Other(
+        lines.iter().skip(lines.len().saturating_sub(2)).copied().collect::<Vec<_>>().join("; "),
+    )
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use russh::client::{self, DisconnectReason, Handle, Handler};
 use russh::keys::ssh_key::certificate::CertType;
 use russh::keys::{Algorithm, HashAlg, PublicKey, PublicKeyBase64 as _, PublicKeyOrCertificate};
 use russh::{Disconnect, Preferred, cipher};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -78,7 +79,16 @@ impl Dialer {
                 let link = self.jump(jump).await?;
                 (Box::new(through(settings, jump, &link).await?), Some(link))
             }
-            Proxy::Command(command) => (Box::new(process(settings, command)?), None),
+            Proxy::Command(command) => {
+                let (stream, said) = process(settings, command)?;
+                let permit = self.connecting.acquire().await;
+                let link = handshake(settings, Box::new(stream), None).await;
+                drop(permit);
+                return match link {
+                    Ok(link) => Ok(link),
+                    Err(error) => Err(said.added_to(error).await),
+                };
+            }
         };
         let permit = self.connecting.acquire().await;
         let link = handshake(settings, stream, jump).await;
@@ -191,26 +201,67 @@ async fn through(
     }
 }
 
+/// What a ProxyCommand writes to its standard error: the only place where it says why it does not get through.
+struct Said {
+    text: Arc<Mutex<String>>,
+    reading: tokio::task::JoinHandle<()>,
+}
+
+/// Words of a ProxyCommand that are kept.
+const SAID: usize = 2000;
+
+impl Said {
+    /// Reads until the end, and keeps the beginning.
+    fn of(mut stderr: tokio::process::ChildStderr) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let kept = Arc::clone(&text);
+        let reading = tokio::spawn(async move {
+            let mut part = [0; 512];
+            while let Ok(count @ 1..) = stderr.read(&mut part).await {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() < SAID {
+                    kept.push_str(&String::from_utf8_lossy(part.get(..count).unwrap_or_default()));
+                }
+            }
+        });
+        Self { text, reading }
+    }
+
+    /// Adds what was said to an error; a command that has ended has said all within a moment.
+    async fn added_to(self, mut error: TransportError) -> TransportError {
+        timeout(Duration::from_millis(200), self.reading).await.ok();
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+            error.message = format!("{}; ProxyCommand: {last}", error.message);
+        }
+        error
+    }
+}
+
 /// A local command whose standard streams lead to the host.
-fn process(settings: &Settings, command: &str) -> Result<impl Stream + 'static, TransportError> {
+fn process(
+    settings: &Settings,
+    command: &str,
+) -> Result<(impl Stream + 'static, Said), TransportError> {
     let child = Command::new("sh")
         .arg("-c")
         .arg(format!("exec {command}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn();
     let bad = |why: String| {
         failed(settings, TransportErrorKind::Connect, &format!("ProxyCommand {command}: {why}"))
     };
     let mut child = child.map_err(|error| bad(error.to_string()))?;
-    let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+    let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
         return Err(bad("it has no standard streams".to_owned()));
     };
     // The child lives as long as we read from it; then it sees the end of its stdin.
     tokio::spawn(async move { child.wait().await });
-    Ok(tokio::io::join(stdout, stdin))
+    Ok((tokio::io::join(stdout, stdin), Said::of(stderr)))
 }
 
 async fn handshake(
