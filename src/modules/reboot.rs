@@ -17,7 +17,7 @@ pub(super) struct Reboot;
 static DOC: Doc = Doc {
     name: "reboot",
     summary: "Restarts the host and waits until it is back.",
-    description: "The host is back when the kernel's boot id is another one and the test command succeeds.",
+    description: "The host is back when the kernel's boot id, or the start of the first process, is another one and the test command succeeds.",
     args: &[
         ArgDoc {
             default: "600",
@@ -60,8 +60,17 @@ static DOC: Doc = Doc {
     examples: "- reboot:\n    reboot_timeout: 300\n",
 };
 
+/// Which start of the host this is: the kernel's, and that of the first process, as a container's restart leaves the kernel.
+const BOOT: &str = r#"boot_id=
+IFS= read -r boot_id </proc/sys/kernel/random/boot_id
+line=
+{ IFS= read -r line </proc/1/stat; } 2>/dev/null
+set -- ${line##*) }
+boot_id="$boot_id ${20-}"
+"#;
+
 /// The command runs detached and a moment later, so that this answer still comes back.
-const GO: &str = r#"IFS= read -r boot_id </proc/sys/kernel/random/boot_id || give_up "cannot read the kernel's boot id"
+const GO: &str = r#"[ "$boot_id" != ' ' ] || give_up "cannot read the kernel's boot id"
 if [ -z "$command" ]; then
   if [ -d /run/systemd/system ]; then command='systemctl reboot'; else command=reboot; fi
 fi
@@ -76,8 +85,7 @@ fi
 exit 0
 "#;
 
-const LOOK: &str = r#"IFS= read -r boot_id </proc/sys/kernel/random/boot_id
-reply boot_id "$boot_id"
+const LOOK: &str = r#"reply boot_id "$boot_id"
 if [ "$boot_id" != "$old_id" ]; then sh -c "$command" >/dev/null 2>&1 </dev/null && reply well 1; fi
 exit 0
 "#;
@@ -123,7 +131,7 @@ struct Rebooting {
 impl Rebooting {
     fn go(&mut self, check: bool) -> Step {
         self.stage = Stage::Going { check };
-        let script = Script::new(VERBS).then(GO).var("command", &self.command);
+        let script = Script::new(VERBS).then(BOOT).then(GO).var("command", &self.command);
         Step::Send(script.flag("check", check))
     }
 
@@ -133,7 +141,7 @@ impl Rebooting {
     }
 
     fn look(&self, boot_id: &str) -> Step {
-        let script = Script::new(LOOK).var("old_id", boot_id).var("command", &self.test);
+        let script = Script::new(BOOT).then(LOOK).var("old_id", boot_id).var("command", &self.test);
         Step::Send(script.within(self.connect + Duration::from_secs(30)))
     }
 
