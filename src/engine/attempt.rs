@@ -148,9 +148,19 @@ impl<'a> Attempt<'a> {
         match delegated {
             None => way(self.stage(), &self.job.host, self.view, self.view, keywords),
             Some(delegate) => {
-                // The way is the delegate's own; what the task says of it is not for the delegate.
-                let layers = self.job.scene.layers(delegate, None);
-                let view = View::new(self.stage(), layers, self.search.clone());
+                // The way is the delegate's own, but variables of the task (`vars: {ansible_user: x}`) and of its loop
+                // are nearer than the delegate's.
+                let plan = &self.job.plan;
+                let layers = self.job.scene.layers(delegate, Some(plan));
+                let mut view = View::new(self.stage(), layers, self.search.clone());
+                if plan.task.repeat.is_some() {
+                    let named = plan.task.loop_control.loop_var.as_ref().and_then(Node::raw);
+                    let name = named.unwrap_or("item");
+                    if let Some(item) = self.view.variable(name)? {
+                        let layer = Layer::data([(name.to_owned(), item)], "loop");
+                        view = view.with(Rank::Magic, layer);
+                    }
+                }
                 let mut keywords = keywords.clone();
                 if matches!(delegate.as_str(), "localhost" | "127.0.0.1" | "::1") {
                     keywords.remote_user = None;
@@ -248,13 +258,14 @@ impl<'a> Attempt<'a> {
         let plan = &self.job.plan;
         let no_log = self.view.flag("no_log", plan.keywords.no_log.as_ref(), false).unwrap_or(true);
         let (result, _) = finished.shown(no_log);
-        self.stage().emit(Event::Retrying {
+        let event = Event::Retrying {
             task: plan.id,
             host: self.job.host.clone(),
             name: crate::engine::strategy::task_name(&self.job.scene, &self.job.host, plan),
             left,
             result: masked(self.stage(), result),
-        });
+        };
+        self.job.scene.emit_of(&self.job.host, plan, event);
     }
 
     /// Applies `changed_when` and `failed_when`.

@@ -264,6 +264,12 @@ impl Check {
             self.optional(node);
         }
         self.notified(&task.notify, known);
+        let word = task.action.free_form.as_ref().filter(|_| task.action.name == "meta");
+        if let Some(node) = word.filter(|node| node.raw() == Some("refresh_inventory")) {
+            let hint = "leave it out, or run a second playbook on the inventory as it is then";
+            let message = "'meta: refresh_inventory' is not there yet";
+            self.error(node.span, message, Some(hint.to_owned()));
+        }
         let asynchronous = task.asynchronous.as_ref().is_some_and(|node| node.as_int() != Some(0));
         if asynchronous
             && let Some(poll) = &task.poll

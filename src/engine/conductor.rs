@@ -18,7 +18,7 @@ use crate::engine::settle::is_secret_name;
 use crate::engine::strategy::{BatchEnd, Stepper, Strategy, free, linear, refresh_lists};
 use crate::engine::view::{View, shown};
 use crate::engine::{RunResult, World, catalog, magic};
-use crate::event::Event;
+use crate::event::{Event, NoteLevel};
 use crate::inventory::Inventory;
 use crate::modules::{ProjectFiles as _, Question, as_bool};
 use crate::names::HostName;
@@ -76,10 +76,13 @@ pub(super) async fn run(
     run.fleet.close().await;
     let failure = run.stopped().or(failure);
     if failure.is_none() && conductor.start_at.is_some() {
-        run.warn(format!(
-            "no task matched --start-at-task {:?}; it can only follow static imports",
+        // Said as Ansible says it, and no failure of the run there either.
+        let text = format!(
+            "[ERROR]: No matching task \"{}\" found. Note: --start-at-task can only follow static \
+             includes.",
             conductor.start_at.as_deref().unwrap_or_default()
-        ));
+        );
+        run.emit(Event::Note { level: NoteLevel::Note, text });
     }
     let recap = if failure.is_none() { run.recap() } else { Vec::new() };
     let exit = if world.cancel.is_cancelled() {
@@ -192,7 +195,8 @@ impl Conductor {
                 continue;
             }
             run.emit(Event::PlayStarted { name: name.clone(), hosts: hosts.clone() });
-            let scene = Scene::new(&run, plan.clone(), prompt.clone());
+            let scene =
+                Scene::new(&run, plan.clone(), prompt.clone(), strategy == Strategy::Linear);
             scene.set_lists(&hosts, &batch);
             let before = run.out();
             let mut walks: Vec<Walk> =

@@ -75,7 +75,8 @@ pub(crate) fn way(
             )));
         }
     };
-    let user = match view.first_text(&["ansible_user", "ansible_ssh_user"])? {
+    let user = view.first_text(&["ansible_user", "ansible_ssh_user"])?;
+    let user = match user.filter(|user| !user.is_empty()) {
         Some(user) => Some(user),
         None => task
             .keyword_text("remote_user", keywords.remote_user.as_ref())?

@@ -37,6 +37,7 @@ pub use adhoc::ad_hoc;
 pub use catalog::{Early, catalog};
 pub use check::check;
 pub use list::{Listing, list};
+pub use settle::hide_written_secrets;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{EventSink, Tally};

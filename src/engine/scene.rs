@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use indexmap::IndexMap;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value as Json};
 use crate::engine::World;
 use crate::engine::compile::{PlayPlan, RoleView, TaskPlan};
 use crate::engine::magic;
+use crate::engine::strategy::started;
 use crate::engine::view::value_of;
 use crate::event::{Event, NoteLevel, Tally};
 use crate::inventory::Inventory;
@@ -320,7 +321,9 @@ pub(crate) struct Scene {
     /// `vars_files`, per host (their names may hold templates).
     files: RwLock<HashMap<HostName, Vec<Arc<Layer>>>>,
     lists: RwLock<Lists>,
-    last_task: AtomicU64,
+    /// Without lockstep: the task whose results are being shown, and warnings given.
+    shown_task: Option<Mutex<u64>>,
+    warned: Mutex<HashSet<&'static str>>,
     public_roles: RwLock<Vec<Arc<RoleView>>>,
     handlers: RwLock<Arc<Vec<Arc<TaskPlan>>>>,
     throttles: Mutex<HashMap<u64, Arc<tokio::sync::Semaphore>>>,
@@ -332,14 +335,20 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Makes the scene of a play.
-    pub(crate) fn new(run: &Arc<Run>, plan: Arc<PlayPlan>, prompt: Arc<Layer>) -> Arc<Self> {
+    pub(crate) fn new(
+        run: &Arc<Run>,
+        plan: Arc<PlayPlan>,
+        prompt: Arc<Layer>,
+        lockstep: bool,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|weak| Self {
             run: run.clone(),
             prompt,
             magic: Arc::new(magic::of_play(&plan, weak.clone())),
             files: RwLock::default(),
             lists: RwLock::default(),
-            last_task: AtomicU64::new(0),
+            shown_task: (!lockstep).then(Mutex::default),
+            warned: Mutex::default(),
             public_roles: RwLock::new(plan.public_roles.clone()),
             handlers: RwLock::new(Arc::new(plan.handlers.clone())),
             throttles: Mutex::default(),
@@ -363,9 +372,26 @@ impl Scene {
         lists.layer = Arc::new(magic::of_batch(&lists.all, &lists.batch, alive));
     }
 
-    /// Tells whether a task is another than the one announced last, under strategies without lockstep.
-    pub(crate) fn is_new_task(&self, task: u64) -> bool {
-        self.last_task.swap(task, Ordering::Relaxed) != task
+    /// Sends an event of a task on a host. Without lockstep hosts are at different tasks: a task is named before its
+    /// result whenever another was before it, so that no result stands under the name of another task.
+    pub(crate) fn emit_of(&self, host: &HostName, plan: &TaskPlan, event: Event) {
+        match &self.shown_task {
+            None => self.run.emit(event),
+            Some(shown) => {
+                let mut shown = lock(shown);
+                if std::mem::replace(&mut *shown, plan.id) != plan.id {
+                    self.run.emit(started(self, host, plan));
+                }
+                self.run.emit(event);
+            }
+        }
+    }
+
+    /// Warns, once a play.
+    pub(crate) fn warn_once(&self, text: &'static str) {
+        if lock(&self.warned).insert(text) {
+            self.run.warn(text);
+        }
     }
 
     /// Sets the files of `vars_files` for a host.

@@ -10,10 +10,13 @@ use crate::engine::result::{Finished, is_true};
 use crate::engine::scene::{Run, Scene};
 use crate::engine::strategy::task_name;
 use crate::engine::task::{Job, Prefix, TaskEnd, masked, masked_diff};
-use crate::engine::view::value_of;
+use crate::engine::view::{View, value_of};
 use crate::event::Event;
 use crate::names::HostName;
 use crate::outcome::{Effect, Status};
+use crate::secret::Redactor;
+use crate::template::has_template;
+use crate::vars::{Layer, Variable};
 
 /// Settles a task for the host it ran on. `sharers` are all hosts that get what it set: the host itself, or the batch
 /// under `run_once`. Returns what a failure led to.
@@ -25,7 +28,12 @@ pub(crate) fn settle(
     sharers: &[HostName],
 ) -> Option<Fall> {
     let run = &scene.run;
+    let included: Vec<Arc<str>> = end.variables.iter().map(|(name, _)| name.clone()).collect();
     apply_effects(run, end, sharers);
+    if included.iter().any(|name| is_secret_name(name)) {
+        let view = View::new(run, scene.layers(&end.host, None), Arc::from([]));
+        mask(run, &view, included.iter().map(AsRef::as_ref));
+    }
     if let Some(name) = job.register() {
         let value = value_of(&end.finished.data);
         for host in sharers {
@@ -108,6 +116,7 @@ fn apply_effects(run: &Arc<Run>, end: &mut TaskEnd, sharers: &[HostName]) {
                 hide_secrets(run, &variables);
             }
             Effect::IncludeVars(variables) => {
+                hide_secrets(run, &variables);
                 let layer = crate::vars::Layer::data(
                     variables.iter().map(|(name, value)| (name.clone(), value_of(value))),
                     "include_vars",
@@ -167,9 +176,35 @@ pub(crate) fn hide_secrets(run: &Run, variables: &Map<String, Json>) {
     }
 }
 
+/// Masks the values of variables of a layer that are named like secrets and are written out.
+pub fn hide_written_secrets(layer: &Layer, redactor: &Redactor) {
+    for (name, (value, _)) in &layer.values {
+        let text = match value {
+            Variable::Written(node) => node.raw().map(str::to_owned),
+            Variable::Data(value) => value.as_str().map(str::to_owned),
+        };
+        if let Some(text) = text.filter(|text| is_secret_name(name) && !has_template(text)) {
+            redactor.add(&text);
+        }
+    }
+}
+
+/// Masks the values of those of a view's variables that are named like secrets.
+pub(crate) fn mask<'a>(run: &Run, view: &View, names: impl Iterator<Item = &'a str>) {
+    for name in names.filter(|name| is_secret_name(name)) {
+        if let Ok(Some(value)) = view.variable(name)
+            && let Some(text) = value.as_str()
+        {
+            run.world.redactor.add(text);
+        }
+    }
+}
+
 /// Tells whether a variable's name says that its value is a secret.
 pub(crate) fn is_secret_name(name: &str) -> bool {
-    ["_password", "_passwd", "_secret", "_token"].iter().any(|end| name.ends_with(end))
+    let name = name.to_ascii_lowercase();
+    ["password", "passwd", "passphrase", "secret", "token"].iter().any(|end| name.ends_with(end))
+        || name.ends_with("_pass")
 }
 
 fn count(run: &Run, end: &TaskEnd, rescued: bool) {
@@ -200,7 +235,7 @@ fn emit(scene: &Scene, job: &Job, end: &TaskEnd, rescued: bool) {
     let run = &scene.run;
     let (mut result, diff) = end.finished.shown(end.no_log);
     job.decorate(&mut result, end.finished.status);
-    run.emit(Event::HostDone {
+    let event = Event::HostDone {
         task: job.plan.id,
         host: end.host.clone(),
         delegated: end.delegated.clone(),
@@ -212,7 +247,8 @@ fn emit(scene: &Scene, job: &Job, end: &TaskEnd, rescued: bool) {
         result: masked(run, result),
         diff: masked_diff(run, diff),
         took_ms: u64::try_from(end.took.as_millis()).unwrap_or(u64::MAX),
-    });
+    };
+    scene.emit_of(&end.host, &job.plan, event);
 }
 
 /// Sets `ansible_failed_task` and `ansible_failed_result` for a rescue.

@@ -115,17 +115,22 @@ fn rendered(scene: &Scene, host: &HostName, plan: &TaskPlan, raw: &str) -> Strin
 
 /// Says that a task starts.
 fn announce(scene: &Scene, host: &HostName, plan: &TaskPlan) {
+    scene.run.emit(started(scene, host, plan));
+}
+
+/// Returns the event that says so.
+pub(crate) fn started(scene: &Scene, host: &HostName, plan: &TaskPlan) -> Event {
     let run = &scene.run;
     let place = run.world.sources.locate(plan.task.span);
     let place = place.map(|at| format!("{}:{}", at.path.display(), at.line)).unwrap_or_default();
-    run.emit(Event::TaskStarted {
+    Event::TaskStarted {
         task: plan.id,
         name: run.world.redactor.redact(&task_name(scene, host, plan)),
         module: plan.task.action.written.clone(),
         place,
         handler: plan.handler,
         check: run.world.options.check,
-    });
+    }
 }
 
 /// Runs one job behind its gates: forks, throttle.
@@ -383,19 +388,20 @@ fn bring_in(
     for (number, (include, hosts)) in kinds.iter().enumerate() {
         let names: Vec<HostName> =
             hosts.iter().filter_map(|at| walks.get(*at).map(|walk| walk.host.clone())).collect();
-        let Some(first) = names.first() else { continue };
+        let Some(first) = names.first().cloned() else { continue };
         let mut inner = order.clone();
         inner.push(u32::try_from(number).unwrap_or(u32::MAX));
-        match include::build(scene, first, plan, include, inner) {
+        match include::build(scene, &first, plan, include, inner) {
             Ok(block) => {
                 for host in &names {
                     scene.run.count(host, |tally| tally.ok += 1);
                 }
-                scene.run.emit(Event::Included {
+                let event = Event::Included {
                     what: include.shown.clone(),
                     hosts: names,
                     label: include.label.clone(),
-                });
+                };
+                scene.emit_of(&first, plan, event);
                 for at in hosts {
                     built.entry(*at).or_default().push(Part::Block(block.clone()));
                 }
@@ -441,7 +447,7 @@ fn places(scene: &Scene, errors: &crate::source::Diagnostics) -> String {
 }
 
 /// Words of `meta` that act on the whole batch at once.
-const FOR_ALL: &[&str] = &["end_play", "end_batch", "clear_host_errors", "refresh_inventory"];
+const FOR_ALL: &[&str] = &["end_play", "end_batch", "clear_host_errors"];
 
 /// Does a meta task.
 async fn meta(
@@ -477,8 +483,8 @@ async fn meta(
                     walk.forgive();
                 }
                 refresh_lists(scene, walks);
+                scene.run.fleet.forget_lost().await;
             }
-            "refresh_inventory" => scene.run.change_inventory(|_| {}),
             _ => {
                 for at in targets {
                     if let Some(walk) = walks.get_mut(at) {
@@ -503,7 +509,7 @@ async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) ->
     if matches!(unmet(&plan.when, &view), Ok(None)) {
         return end.meta;
     }
-    scene.run.emit(Event::HostDone {
+    let event = Event::HostDone {
         task: plan.id,
         host: host.clone(),
         delegated: None,
@@ -515,7 +521,8 @@ async fn meta_word(scene: &Arc<Scene>, host: &HostName, plan: &Arc<TaskPlan>) ->
         result: end.finished.data,
         diff: Vec::new(),
         took_ms: 0,
-    });
+    };
+    scene.emit_of(host, plan, event);
     None
 }
 
@@ -589,14 +596,19 @@ async fn alone(scene: &Arc<Scene>, mut walk: Walk) -> Walk {
             let Some(word) = meta_word(scene, &walk.host, &plan).await else { continue };
             match word.as_str() {
                 "end_play" | "end_batch" => scene.ended.cancel(),
-                "clear_host_errors" => scene.run.forgive(),
-                "refresh_inventory" => scene.run.change_inventory(|_| {}),
+                "clear_host_errors" => {
+                    scene.run.forgive();
+                    scene.run.fleet.forget_lost().await;
+                }
                 _ => meta_on(scene, &mut walk, &plan, &word, &order).await,
             }
             continue;
         }
-        if scene.is_new_task(plan.id) {
-            announce(scene, &walk.host, &plan);
+        if plan.keywords.run_once.is_some() && is_once(scene, &walk.host, &plan) {
+            scene.warn_once(
+                "Using run_once with the free strategy is not currently supported. This task will \
+                 still be executed for every host in the inventory list.",
+            );
         }
         let job = Job { scene: scene.clone(), host: walk.host.clone(), plan: plan.clone() };
         let mut end = gated(job.clone()).await;

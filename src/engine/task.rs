@@ -117,6 +117,7 @@ impl Job {
         let search: Arc<[PathBuf]> = magic::search_path(&self.plan, &self.scene.plan.play).into();
         let layers = self.scene.layers(&self.host, Some(&self.plan));
         let view = View::new(&self.scene.run, layers, search.clone());
+        crate::engine::settle::mask(&self.scene.run, &view, self.own_names());
         self.scene.run.emit(Event::HostStarted { task: self.plan.id, host: self.host.clone() });
         let mut end = match view.flag("no_log", self.plan.keywords.no_log.as_ref(), false) {
             Ok(no_log) => {
@@ -301,7 +302,7 @@ impl Job {
         let run = &self.scene.run;
         let (mut result, diff) = single.finished.shown(no_log);
         self.decorate(&mut result, single.finished.status);
-        run.emit(Event::ItemDone {
+        let event = Event::ItemDone {
             task: self.plan.id,
             host: self.host.clone(),
             delegated: single.delegated.clone(),
@@ -312,7 +313,8 @@ impl Job {
             place: single.finished.shown_place(&run.world.sources, self.plan.task.span),
             result: masked(run, result),
             diff: masked_diff(run, diff),
-        });
+        };
+        self.scene.emit_of(&self.host, &self.plan, event);
     }
 
     /// Marks results that are always shown.
@@ -346,6 +348,18 @@ impl Job {
             }
             result.insert("_ansible_verbose_always".to_owned(), true.into());
         }
+    }
+
+    /// Returns the names of variables that come with the task, its blocks and its role rather than with the host.
+    fn own_names(&self) -> impl Iterator<Item = &str> {
+        let lineage = &self.plan.lineage;
+        let role = lineage
+            .role
+            .iter()
+            .flat_map(|role| role.defaults.iter().chain(&role.vars).chain(&role.params));
+        let own = std::iter::once(&self.plan.vars);
+        let layers = own.chain(&lineage.block_vars).chain(&lineage.params).chain(role);
+        layers.flat_map(|layer| layer.values.keys().map(AsRef::as_ref))
     }
 
     /// Tells whether the task asked for few words.
