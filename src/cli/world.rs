@@ -104,6 +104,8 @@ impl RunRequest {
             extra_vars(text, files.as_ref(), &sources, &mut layer)
                 .map_err(|error| error.into_failure(&sources, colour))?;
         }
+        // Before the run is recorded: its command line may hold them.
+        engine::hide_written_secrets(&layer, &redactor);
         let options = self.options(&redactor)?;
         let state = state_dir(self.run.state_dir.as_deref(), &person.home);
         let screen = Screen::default();
@@ -156,6 +158,12 @@ impl RunRequest {
         let mut ssh_args = Vec::new();
         for text in [&connect.ssh_common_args, &connect.ssh_extra_args].into_iter().flatten() {
             ssh_args.extend(words(text)?);
+        }
+        if self.tasks.step && !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(
+                "cannot ask before each task (--step): there is no terminal",
+            )
+            .hint("run it at a terminal, or choose tasks with --tags or --start-at-task"));
         }
         let tags = |list: &[String]| list.iter().map(|tag| tag.trim().to_owned()).collect();
         Ok(Options {
