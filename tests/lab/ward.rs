@@ -9,7 +9,7 @@ use serde_json::Value;
 /// PostgreSQL majors the lane runs; the first is the ward's default.
 pub const MAJORS: &[u8] = &[17, 11, 13, 15, 18];
 
-/// Hosts of the ward: pairs h1/h2 for databases, h3 as a jump and for whatever needs a host of its own.
+/// Hosts of the ward: the pair h1/h2 for databases, h3 and h4 for whatever needs hosts of its own.
 const HOSTS: u8 = 4;
 
 /// A practice ward that is up.
@@ -66,11 +66,16 @@ impl Ran {
 }
 
 fn run(command: &mut Command) -> Ran {
-    let output: Output = command.stdin(Stdio::null()).output().expect("the command starts");
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    command.stdin(Stdio::null()).output().expect("the command starts").into()
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 
@@ -85,6 +90,8 @@ impl Ward {
             inventory: scratch.join("inventory"),
             scratch,
         };
+        // Records of an earlier lane would be taken for this one's.
+        std::fs::remove_dir_all(ward.state()).ok();
         eprintln!(
             "making a practice ward: {HOSTS} hosts, PostgreSQL {MAJORS:?} (`matron lab up` says what it installs)"
         );
@@ -122,13 +129,24 @@ impl Ward {
 
     /// Runs matron with these words.
     pub fn matron(&self, words: &[&str]) -> Ran {
+        run(&mut self.command(words))
+    }
+
+    /// Returns matron with these words, to be started by the test itself.
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_matron"));
         command
             .args(words)
             .current_dir(&self.scratch)
-            .env("MATRON_STATE_DIR", self.scratch.join("state"));
+            .stdin(Stdio::null())
+            .env("MATRON_STATE_DIR", self.state());
         command.env_remove("ANSIBLE_FORKS").env("NO_COLOR", "1");
-        run(&mut command)
+        command
+    }
+
+    /// Returns the folder of run records.
+    pub fn state(&self) -> PathBuf {
+        self.scratch.join("state")
     }
 
     /// Runs `matron lab VERB HOST`.
