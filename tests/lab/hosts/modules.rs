@@ -88,14 +88,13 @@ pub fn a_restarted_host_is_waited_for(ward: &Ward) -> Result<(), String> {
 ";
     let ran = std::thread::scope(|scope| {
         scope.spawn(|| {
-            while playing.load(std::sync::atomic::Ordering::Relaxed) {
+            ward.wait("the restart is over", Duration::from_secs(100), || {
                 let words = ["inspect", "-f", "{{.State.Running}}", "matron-lab-h4"];
-                let out = docker(&words);
-                if out.is_ok_and(|out| out.stdout.starts_with(b"false")) {
+                if docker(&words).is_ok_and(|out| out.stdout.starts_with(b"false")) {
                     drop(docker(&["start", "matron-lab-h4"]));
                 }
-                std::thread::sleep(Duration::from_millis(200));
-            }
+                !playing.load(std::sync::atomic::Ordering::Relaxed)
+            })
         });
         let ran = play(ward, "restart", text, &[]);
         playing.store(false, std::sync::atomic::Ordering::Relaxed);
