@@ -169,25 +169,6 @@ impl Host {
         Self { folder, shell, container: None }
     }
 
-    /// Starts a container to be the host; the image is one of the lab's. For tests that are ignored by default.
-    pub(super) fn container(image: &str, shell: &[&str]) -> Self {
-        let mut host = Self::with(&[], COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-        let folder = host.path("");
-        let name = folder.trim_matches('/').rsplit('/').next().expect("named").to_owned();
-        let name = format!("matron-sys-{name}");
-        let mount = format!("{folder}:{folder}");
-        let made = std::process::Command::new("docker")
-            .args(["run", "-d", "--rm", "--network", "host", "--name", &name, "-v", &mount])
-            .args([image, "sleep", "900"])
-            .output()
-            .expect("Docker is there");
-        assert!(made.status.success(), "{made:?}");
-        let words = ["docker", "exec", "-i", &name].into_iter().chain(shell.iter().copied());
-        host.shell = words.map(str::to_owned).collect();
-        host.container = Some(name);
-        host
-    }
-
     /// Runs a module with arguments as they are.
     pub(super) fn run(
         &self,

@@ -150,60 +150,6 @@ fn missing_image_that_may_not_be_pulled_is_refused_before_anything_is_touched() 
     assert_eq!(outcome.message(), Some(wanted));
 }
 
-/// Against a real Docker: `cargo test -- --ignored container` on a machine with an image `lab/base:bookworm`.
-#[test]
-#[ignore = "needs Docker and the image lab/base:bookworm"]
-fn real_docker_makes_leaves_replaces_and_removes_it() {
-    let host = Host::temporary();
-    let name = format!("matron-sys-{}", std::process::id());
-    let run = |command: Option<&str>, state: &str| {
-        let mut args = Args::of([
-            ("name", Value::from(name.clone())),
-            ("state", Value::from(state)),
-            ("stop_timeout", Value::from(1)),
-            ("pull", Value::from("never")),
-        ]);
-        if let Some(command) = command {
-            args.named.insert("command".to_owned(), crate::modules::Arg::of(command));
-        }
-        host.drive(Fake::default().parse(&Container, &mut args).expect("parses"), Mode::default())
-    };
-    let one = "docker run --network none -e 'A=x y' lab/base:bookworm sleep 1000";
-    let two = "docker run --network none -e 'A=x z' lab/base:bookworm sleep 1000";
-    let refused = "docker run --network none --memory 1 lab/base:bookworm sleep 1000";
-    let seen: Vec<String> = [
-        run(Some(one), "started"),
-        run(Some(one), "started"),
-        run(Some(two), "started"),
-        run(Some(refused), "started"),
-        run(Some(two), "started"),
-        run(None, "stopped"),
-        run(Some(two), "started"),
-        run(None, "absent"),
-    ]
-    .iter()
-    .map(|outcome| {
-        format!(
-            "{:?} {} {}",
-            outcome.status,
-            actions(outcome),
-            outcome.data.get("status").map(Json::to_string).unwrap_or_default()
-        )
-    })
-    .collect();
-    let wanted = [
-        "Changed create start \"running\"",
-        "Ok  \"running\"",
-        "Changed stop remove create start \"running\"",
-        "Failed  ",
-        "Ok  \"running\"",
-        "Changed stop \"exited\"",
-        "Changed start \"running\"",
-        "Changed stop remove \"absent\"",
-    ];
-    assert_eq!(seen, wanted);
-}
-
 #[test]
 fn template_file_is_rendered_to_the_command() {
     let ward = Ward::new();

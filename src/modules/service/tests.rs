@@ -67,32 +67,3 @@ fn masking_and_check_mode_say_the_change() {
     assert_eq!(host.run(&Systemd, args(), Mode::default()).status, Status::Changed);
     assert_eq!(host.run(&Systemd, args(), Mode::default()).status, Status::Ok);
 }
-
-/// `cargo test -- --ignored` with Docker and the lab's images: init scripts on a host without systemd.
-#[test]
-#[ignore = "needs Docker and the image lab/host:bookworm"]
-fn init_script_is_started_stopped_and_enabled_once() {
-    let host = Host::container("lab/host:bookworm", &["dash"]);
-    let script = "#!/bin/sh\n### BEGIN INIT INFO\n# Provides: ward\n# Required-Start:\n# Required-Stop:\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6\n### END INIT INFO\ncase $1 in start|restart) touch /run/ward ;; stop) rm -f /run/ward ;; status) [ -e /run/ward ] ;; esac\n";
-    host.write("ward", script);
-    let copied =
-        crate::shell::Script::new("cp \"$from\" /etc/init.d/ward; chmod 755 /etc/init.d/ward")
-            .var("from", host.path("ward"));
-    let done = OneTrip::new(Reach::Local, copied, |_| Outcome::ok());
-    assert_eq!(host.drive(Box::new(done), Mode::default()), Outcome::ok());
-    let run = |state: &str| {
-        host.run(
-            &Service,
-            [("name", text("ward")), ("state", text(state)), ("enabled", Value::from(true))],
-            Mode::default(),
-        )
-    };
-    let seen: Vec<Status> = ["started", "started", "restarted", "stopped", "stopped"]
-        .iter()
-        .map(|state| run(state).status)
-        .collect();
-    assert_eq!(seen, [Status::Changed, Status::Ok, Status::Changed, Status::Changed, Status::Ok]);
-    let outcome =
-        host.run(&Service, [("name", text("nope")), ("state", text("started"))], Mode::default());
-    assert_eq!(outcome.message(), Some("Could not find the requested service nope: host"));
-}
