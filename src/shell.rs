@@ -35,13 +35,25 @@ pub fn join<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
     line
 }
 
-/// Splits a line into words by the quoting rules of a POSIX shell, without any expansion; `None` for an unclosed quote.
+/// Why a line has no words. The texts are those of Python's `shlex`, which is what users find when they search for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SplitError {
+    /// A quote is never closed.
+    #[error("No closing quotation")]
+    OpenQuote,
+    /// The line ends with a backslash.
+    #[error("No escaped character")]
+    OpenEscape,
+}
+
+/// Splits a line into words as Python's `shlex.split` does (POSIX rules, no comments), without any expansion: Ansible
+/// reads command lines and ssh arguments that way.
 ///
 /// ```
 /// let words = matron::shell::split(r#"-o ProxyCommand="ssh -W %h:%p jump" -4"#);
-/// assert_eq!(words, Some(vec!["-o".into(), "ProxyCommand=ssh -W %h:%p jump".into(), "-4".into()]));
+/// assert_eq!(words, Ok(vec!["-o".into(), "ProxyCommand=ssh -W %h:%p jump".into(), "-4".into()]));
 /// ```
-pub fn split(line: &str) -> Option<Vec<String>> {
+pub fn split(line: &str) -> Result<Vec<String>, SplitError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut letters = line.chars();
@@ -50,7 +62,7 @@ pub fn split(line: &str) -> Option<Vec<String>> {
             '\'' => {
                 let word = word.get_or_insert_default();
                 loop {
-                    match letters.next()? {
+                    match letters.next().ok_or(SplitError::OpenQuote)? {
                         '\'' => break,
                         other => word.push(other),
                     }
@@ -59,10 +71,10 @@ pub fn split(line: &str) -> Option<Vec<String>> {
             '"' => {
                 let word = word.get_or_insert_default();
                 loop {
-                    match letters.next()? {
+                    match letters.next().ok_or(SplitError::OpenQuote)? {
                         '"' => break,
-                        '\\' => match letters.next()? {
-                            escaped @ ('"' | '\\' | '$' | '`') => word.push(escaped),
+                        '\\' => match letters.next().ok_or(SplitError::OpenQuote)? {
+                            escaped @ ('"' | '\\') => word.push(escaped),
                             other => {
                                 word.push('\\');
                                 word.push(other);
@@ -72,13 +84,16 @@ pub fn split(line: &str) -> Option<Vec<String>> {
                     }
                 }
             }
-            '\\' => word.get_or_insert_default().push(letters.next()?),
-            space if space.is_whitespace() => words.extend(word.take()),
+            '\\' => {
+                let next = letters.next().ok_or(SplitError::OpenEscape)?;
+                word.get_or_insert_default().push(next);
+            }
+            ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
             other => word.get_or_insert_default().push(other),
         }
     }
     words.extend(word);
-    Some(words)
+    Ok(words)
 }
 
 /// The functions every script may call; the conduit defines them once per shell.
@@ -320,6 +335,15 @@ mod tests {
     #[test]
     fn quoting_survives_a_quote_and_leaves_plain_words_alone() {
         assert_eq!(join(["echo", "it's", "", "a/b=c"]), r"echo 'it'\''s' '' a/b=c");
+    }
+
+    #[test]
+    fn words_are_split_as_shlex_splits_them() {
+        let line = r#"a 'b c' "d \"e\" \n $f" g\ h '' x"y"z # no"#;
+        let words = ["a", "b c", r#"d "e" \n $f"#, "g h", "", "xyz", "#", "no"];
+        assert_eq!(split(line), Ok(words.map(str::to_owned).to_vec()));
+        assert_eq!(split("echo 'a"), Err(SplitError::OpenQuote));
+        assert_eq!(split("echo \\"), Err(SplitError::OpenEscape));
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod bundled;
 mod docs;
 #[path = "integration/engine.rs"]
 mod engine;
+#[path = "integration/modules_commands.rs"]
+mod modules_commands;
 #[path = "integration/modules_editors.rs"]
 mod modules_editors;
 #[path = "integration/modules_files.rs"]

@@ -1,6 +1,14 @@
 //! The lab lane: makes a practice ward with matron itself, runs its tests on real hosts, engines and servers, and takes
 //! the ward away. Part of `cargo test`; alone: `cargo test --test lab`. `MATRON_LAB_KEEP=1` leaves the ward up.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    unreachable_pub,
+    reason = "a lane without a harness is its own door, says itself what it does, and waits for real hosts"
+)]
+
 #[path = "lab/cluster.rs"]
 mod cluster;
 #[path = "lab/hosts.rs"]

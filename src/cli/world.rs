@@ -447,7 +447,7 @@ fn password(ask: bool, file: Option<&Path>, prompt: &str) -> Result<Option<Secre
 /// Splits a line into words as a shell does.
 pub(super) fn words(text: &str) -> Result<Vec<String>, Failure> {
     crate::shell::split(text)
-        .ok_or_else(|| Failure::usage(format!("unclosed quote in the ssh arguments: {text}")))
+        .map_err(|why| Failure::usage(format!("cannot read the ssh arguments: {why}: {text}")))
 }
 
 /// Returns a run id that begins with the time: `20261122T213400Z-3f9a`.

@@ -261,7 +261,7 @@ impl<'a> Attempt<'a> {
         let event = Event::Retrying {
             task: plan.id,
             host: self.job.host.clone(),
-            name: crate::engine::strategy::task_name(&self.job.scene, &self.job.host, plan),
+            name: crate::engine::naming::task_name(&self.job.scene, &self.job.host, plan),
             left,
             result: masked(self.stage(), result),
         };

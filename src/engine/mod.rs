@@ -2,6 +2,7 @@
 //!
 //! Lives here: `check.rs` (holds a playbook against the modules before any socket opens), `compile.rs` (flattens a play),
 //! `host_run.rs` (one host's walk through blocks, rescue, always, handlers), `strategy.rs` (linear, free, host_pinned),
+//! `stepper.rs` (`--step`), `naming.rs` (what a task is called),
 //! `task.rs` and `attempt.rs` (one task on one host: loop, when, until, register ...), `include.rs`, `handlers.rs`,
 //! `settle.rs` (what a finished task does to the run), `connection.rs` (variables to an address), `drive.rs` (an action's
 //! steps over a connection), `scene.rs` (what tasks share), `magic.rs`, `facts.rs`, `conductor.rs` (plays, batches, recap),
@@ -23,9 +24,11 @@ mod host_run;
 mod include;
 mod list;
 mod magic;
+mod naming;
 mod result;
 mod scene;
 mod settle;
+mod stepper;
 mod strategy;
 mod task;
 mod view;

@@ -6,9 +6,9 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::handlers;
 use crate::engine::host_run::{Fall, Walk};
+use crate::engine::naming::task_name;
 use crate::engine::result::{Finished, is_true};
 use crate::engine::scene::{Run, Scene};
-use crate::engine::strategy::task_name;
 use crate::engine::task::{Job, Prefix, TaskEnd, masked, masked_diff};
 use crate::engine::view::{View, value_of};
 use crate::event::Event;

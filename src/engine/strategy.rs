@@ -1,7 +1,6 @@
 //! Strategies: in which order the tasks of a batch meet its hosts.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -9,13 +8,14 @@ use tokio::task::JoinSet;
 use crate::engine::compile::{BlockPlan, Order, Part, TaskKind, TaskPlan};
 use crate::engine::host_run::{Fall, Next, Standing, Walk};
 use crate::engine::include::{self, Include};
+use crate::engine::naming::task_name;
 use crate::engine::scene::Scene;
 use crate::engine::settle::{include_failed, settle};
+use crate::engine::stepper::Stepper;
 use crate::engine::task::{Job, TaskEnd, unmet};
-use crate::engine::view::{View, shown};
+use crate::engine::view::View;
 use crate::event::Event;
 use crate::names::HostName;
-use crate::template::has_template;
 
 /// How a batch ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,68 +49,6 @@ impl Strategy {
             _ => None,
         }
     }
-}
-
-/// Returns a task's name as it is shown: role, name or module, templates rendered.
-pub(crate) fn task_name(scene: &Scene, host: &HostName, plan: &TaskPlan) -> String {
-    let raw = plan.task.name.as_ref().and_then(|node| node.raw()).unwrap_or_default();
-    let name = if raw.is_empty() {
-        match plan.kind {
-            TaskKind::IncludeRole => {
-                let role = plan
-                    .task
-                    .action
-                    .named
-                    .iter()
-                    .find(|argument| matches!(argument.name.as_str(), "name" | "role"));
-                let role = role.and_then(|argument| argument.value.raw()).unwrap_or_default();
-                format!("{} : {role}", plan.task.action.written)
-            }
-            TaskKind::Module
-            | TaskKind::GatherFacts
-            | TaskKind::IncludeTasks
-            | TaskKind::IncludeVars
-            | TaskKind::Meta => plan.task.action.written.clone(),
-        }
-    } else {
-        rendered(scene, host, plan, raw)
-    };
-    match &plan.lineage.role {
-        Some(role) if !plan.implicit => format!("{} : {name}", role.name),
-        Some(_) | None => name,
-    }
-}
-
-/// Renders a name; a template that fails is named in its place, as Ansible does.
-fn rendered(scene: &Scene, host: &HostName, plan: &TaskPlan, raw: &str) -> String {
-    if !has_template(raw) {
-        return raw.to_owned();
-    }
-    let view = View::new(&scene.run, scene.layers(host, Some(plan)), Arc::from([]));
-    let templar = &scene.run.templar;
-    if let Ok(value) = templar.text(raw, None, &view.scope) {
-        return shown(&value);
-    }
-    let mut out = String::new();
-    let mut rest = raw;
-    let mut errors = 0;
-    while let Some((before, after)) = rest.split_once("{{") {
-        out.push_str(before);
-        let Some((expression, tail)) = after.split_once("}}") else {
-            rest = after;
-            break;
-        };
-        match templar.expression(expression.trim(), None, &view.scope) {
-            Ok(value) => out.push_str(&shown(&value)),
-            Err(error) => {
-                errors += 1;
-                let _ = write!(out, "<< error {errors} - {} >>", error.message);
-            }
-        }
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
 }
 
 /// Says that a task starts.
@@ -624,40 +562,6 @@ async fn alone(scene: &Arc<Scene>, mut walk: Walk) -> Walk {
         let fall = settle(scene, &job, &mut walk, &mut end, &own);
         if fall == Some(Fall::Failed) && is_fatal(scene, &job) {
             scene.ended.cancel();
-        }
-    }
-}
-
-/// `--step`: asks before each task.
-pub(crate) struct Stepper {
-    asking: bool,
-}
-
-impl Stepper {
-    /// Asks when `on`.
-    pub(crate) fn new(on: bool) -> Self {
-        Self { asking: on }
-    }
-
-    /// Tells whether a task may run.
-    async fn allows(&mut self, scene: &Scene, plan: &TaskPlan, host: &HostName) -> bool {
-        if !self.asking {
-            return true;
-        }
-        let name = task_name(scene, host, plan);
-        let question = crate::modules::Question {
-            prompt: format!("Perform task: TASK: {name} (N)o/(y)es/(c)ontinue: "),
-            echo: true,
-            seconds: None,
-        };
-        let answer = scene.run.world.asker.ask(&question).await.unwrap_or_default();
-        match answer.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => true,
-            "c" | "continue" => {
-                self.asking = false;
-                true
-            }
-            _ => false,
         }
     }
 }

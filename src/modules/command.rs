@@ -8,10 +8,10 @@ use crate::modules::action::unexpected;
 use crate::modules::host_paths::HOST_PATHS;
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
-    TaskContext, arg, command_words, environment, verdict,
+    TaskContext, arg, environment, verdict,
 };
 use crate::outcome::{Outcome, Status};
-use crate::shell::{Reply, Script, join};
+use crate::shell::{self, Reply, Script, join};
 
 /// See the file's head.
 pub(super) struct Command;
@@ -92,7 +92,7 @@ impl Module for Command {
                 return Err(ArgError::new("parameters are mutually exclusive: cmd|argv"));
             }
             (Some(line), None) if !line.trim().is_empty() => {
-                let words = command_words::split(&line).map_err(|why| {
+                let words = shell::split(&line).map_err(|why| {
                     ArgError::new(format!("{why}: {line}")).hint("close the quote, or use argv")
                 })?;
                 let shown = line.trim().to_owned();

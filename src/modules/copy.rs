@@ -14,7 +14,7 @@ use crate::modules::{
     TaskContext, arg, environment, verdict,
 };
 use crate::outcome::Outcome;
-use crate::shell::{Reply, Script};
+use crate::shell::{self, Reply, Script};
 
 /// See the file's head.
 pub(super) struct Copy;
@@ -188,7 +188,7 @@ pub(super) fn validate(args: &Args) -> Result<Option<Vec<String>>, ArgError> {
     if !text.contains("%s") {
         return Err(ArgError::new(format!("validate must contain %s: {text}")));
     }
-    super::command_words::split(&text).map(Some).map_err(ArgError::new)
+    shell::split(&text).map(Some).map_err(|why| ArgError::new(why.to_string()))
 }
 
 /// Finds a file of the project, or says where it was looked for.

@@ -16,7 +16,6 @@ mod attributes;
 mod authorized_key;
 mod blockinfile;
 mod command;
-mod command_words;
 mod container;
 mod copy;
 mod cron;

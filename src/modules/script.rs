@@ -4,11 +4,11 @@ use crate::modules::action::{Finished, OneTrip};
 use crate::modules::command::{self, CHDIR, CREATES, IS_THERE, REMOVES};
 use crate::modules::host_paths::HOST_PATHS;
 use crate::modules::{
-    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
-    command_words, copy, environment, raw,
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg, copy,
+    environment, raw,
 };
 use crate::outcome::Outcome;
-use crate::shell::{Script as ShellScript, join};
+use crate::shell::{self, Script as ShellScript, join};
 
 /// See the file's head.
 pub(super) struct Script;
@@ -68,7 +68,7 @@ impl Module for Script {
             return Err(ArgError::new("script: decrypt: false is not supported"));
         }
         let line = args.required("cmd")?;
-        let words = command_words::split(&line).map_err(ArgError::new)?;
+        let words = shell::split(&line).map_err(|why| ArgError::new(why.to_string()))?;
         let Some((path, rest)) = words.split_first() else {
             return Err(ArgError::new("the name of the script is missing"));
         };

@@ -293,5 +293,4 @@ fn refuse_starting(view: &View) -> Result<(), Box<Refusal>> {
 }
 
 #[cfg(test)]
-#[path = "decide/tests.rs"]
 mod tests;

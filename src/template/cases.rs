@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use minijinja::Value;
 
-use super::{Outside, Templar};
+use super::{Outside, Templar, TemplateErrorKind};
 use crate::source::{MemoryFiles, Sources};
 use crate::vars::{Layer, Layers, Rank, scope};
 
@@ -215,6 +215,15 @@ fn data_is_never_templated_again() {
 #[test]
 fn a_no_break_space_inside_braces_is_a_space() {
     assert_eq!(answer("{{\u{a0}n\u{a0}}}"), "5");
+}
+
+#[test]
+fn quote_that_is_never_closed_is_a_mistake_whatever_stands_behind_it() {
+    let (templar, scope) = world(VARIABLES);
+    for text in [r"'\é", r"'\", r"'", r#""\n é"#] {
+        let error = templar.expression(text, None, &scope).expect_err(text);
+        assert_eq!(error.kind, TemplateErrorKind::Syntax, "{text}: {}", error.message);
+    }
 }
 
 #[test]

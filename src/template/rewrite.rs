@@ -12,6 +12,7 @@
 
 mod pieces;
 mod reader;
+mod soften;
 mod strings;
 
 use super::tokens::split;

@@ -4,14 +4,10 @@
 
 use std::os::unix::fs::MetadataExt as _;
 
-use matron::outcome::{Outcome, Status};
+use matron::outcome::Status;
 use serde_json::{Value, json};
 
-use crate::support::shell_host::ShellHost;
-
-fn data(outcome: &Outcome, key: &str) -> Value {
-    outcome.data.get(key).cloned().unwrap_or(Value::Null)
-}
+use crate::support::shell_host::{ShellHost, data};
 
 /// The user tests run as: files made for the server belong to it here.
 fn owner(host: &ShellHost) -> String {

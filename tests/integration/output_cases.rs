@@ -1,6 +1,8 @@
 //! What the real binary prints, held against what ansible-core 2.19 printed for the same playbooks
 //! (`tests/cases/output/NAME.expected`, written by `tests/cases/capture_output.sh`).
 
+#![expect(clippy::expect_used, reason = "a failure here is a failed test")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;

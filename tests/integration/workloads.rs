@@ -3,6 +3,8 @@
 //! What they leave behind is held against what ansible-core left behind (`NAME.expected`, written by
 //! `tests/cases/capture_workloads.sh`); a second run must not touch it.
 
+#![expect(clippy::expect_used, reason = "a failure here is a failed test")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

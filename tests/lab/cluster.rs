@@ -227,9 +227,9 @@ fn foreign_data(ward: &Ward) -> Result<(), String> {
                 --mount type=bind,src=/srv/matron/ward/data,dst=/var/lib/postgresql/data matron-lab/postgres:17 >/dev/null && \
                 for i in $(seq 100); do docker exec other pg_isready -q -h 127.0.0.1 && break; sleep 0.1; done; \
                 docker stop -t 20 other >/dev/null; docker rm other >/dev/null; cat /srv/matron/ward/data/PG_VERSION";
-    let made = ward.on_host(standby, make);
-    if made.stdout.trim() != "17" {
-        return Err(format!("the other database could not be made: {}", made.all()));
+    let other = ward.on_host(standby, make);
+    if other.stdout.trim() != "17" {
+        return Err(format!("the other database could not be made: {}", other.all()));
     }
     let before = ward
         .on_host(

@@ -192,6 +192,7 @@ impl Ward {
     }
 
     /// Runs a shell line on a host as root, past matron.
+    #[expect(clippy::unused_self, reason = "there is something to reach only while a ward is up")]
     pub fn on_host(&self, host: &str, line: &str) -> Ran {
         run(Command::new("docker").args(["exec", &format!("matron-lab-{host}"), "sh", "-c", line]))
     }
@@ -255,6 +256,10 @@ impl Ward {
     }
 
     /// Waits until a check holds.
+    #[expect(
+        clippy::unused_self,
+        reason = "there is something to wait for only while a ward is up"
+    )]
     pub fn wait(
         &self,
         what: &str,

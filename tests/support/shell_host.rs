@@ -306,6 +306,20 @@ impl Drop for ShellHost {
     }
 }
 
+/// Returns a text of an outcome's data.
+pub fn text<'a>(outcome: &'a Outcome, key: &str) -> &'a str {
+    outcome
+        .data
+        .get(key)
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_else(|| panic!("no {key} in {outcome:?}"))
+}
+
+/// Returns a value of an outcome's data; null when it is missing.
+pub fn data(outcome: &Outcome, key: &str) -> serde_json::Value {
+    outcome.data.get(key).cloned().unwrap_or(serde_json::Value::Null)
+}
+
 /// Just enough of a template language: `{{ v }}` is `world`.
 struct Plain;
 

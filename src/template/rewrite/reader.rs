@@ -1,6 +1,7 @@
 //! Walks over the words of expressions and collects edits.
 
 use super::super::tokens::{Kind, Token};
+use super::soften::Step;
 use super::strings::{keep_backslashes, unescape};
 use super::{Dialect, Edit, literal};
 
@@ -22,7 +23,7 @@ const CHANGERS: [&str; 11] = [
 /// Walks over the words of expressions and collects edits.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a str,
-    dialect: &'a Dialect,
+    pub(super) dialect: &'a Dialect,
     tokens: &'a [Token],
     at: usize,
     pub(super) edits: Vec<Edit>,
@@ -36,16 +37,6 @@ pub(super) struct Reader<'a> {
     operand_start: usize,
     pub(super) filters: Vec<(String, usize)>,
     pub(super) tests: Vec<(String, usize)>,
-}
-
-/// One step behind a value.
-enum Step {
-    Attribute { dot: usize, name: (usize, usize) },
-    Index { open: usize, close: usize },
-    Slice { open: usize },
-    Method { dot: usize, name: (usize, usize), open: usize, empty: bool },
-    Call,
-    Filter { name: (usize, usize), open: Option<(usize, bool)> },
 }
 
 impl<'a> Reader<'a> {
@@ -79,7 +70,7 @@ impl<'a> Reader<'a> {
         how(self);
     }
 
-    fn replace(&mut self, at: usize, until: usize, text: impl Into<String>) {
+    pub(super) fn replace(&mut self, at: usize, until: usize, text: impl Into<String>) {
         self.edits.push(Edit { at, until, text: text.into() });
     }
 
@@ -93,7 +84,13 @@ impl<'a> Reader<'a> {
         if !written.contains('\\') {
             return;
         }
-        let inner = &written[1..written.len().saturating_sub(1).max(1)];
+        let mut inner = written.chars();
+        let quote = inner.next();
+        if inner.next_back() != quote {
+            // Never closed: minijinja says so.
+            return;
+        }
+        let inner = inner.as_str();
         let read = if self.dialect.escapes { unescape(inner) } else { keep_backslashes(inner) };
         self.replace(token.start, token.end, literal(&read));
     }
@@ -414,73 +411,6 @@ impl<'a> Reader<'a> {
             return Some(Step::Slice { open: open.start });
         }
         Some(Step::Index { open: open.start, close: close.start })
-    }
-
-    /// Lets undefined pass through the steps before a guard; with a trail, makes all steps tell their names.
-    fn soften(
-        &mut self,
-        start: usize,
-        name: Option<(usize, usize)>,
-        steps: &[Step],
-        guarded: usize,
-    ) {
-        let trail = self.dialect.trail;
-        let called = matches!(steps.first(), Some(Step::Call));
-        let soft = if trail { steps.len() } else { guarded };
-        let soft_needed = steps.iter().take(soft).any(|step| !matches!(step, Step::Call));
-        if let Some((from, to)) = name
-            && trail
-            && !called
-        {
-            let named =
-                format!("({}|__name({}))", &self.source[from..to], literal(&self.source[from..to]));
-            self.replace(from, to, named);
-        }
-        if !soft_needed {
-            return;
-        }
-        // What stands before a filter is one operand already, unless steps that stay (slices, calls) come between.
-        for (at, step) in steps.iter().enumerate().take(soft) {
-            let filter_before =
-                steps.iter().take(at).any(|step| !matches!(step, Step::Call | Step::Slice { .. }));
-            match step {
-                Step::Attribute { dot, name } => {
-                    let word = literal(&self.source[name.0..name.1]);
-                    self.replace(*dot, name.1, format!("|__at({word})"));
-                }
-                Step::Index { open, close } => {
-                    self.replace(*open, open + 1, "|__at((");
-                    self.replace(*close, close + 1, "))");
-                }
-                Step::Method { dot, name, open, empty } => {
-                    let word = literal(&self.source[name.0..name.1]);
-                    let comma = if *empty { "" } else { "," };
-                    self.replace(*dot, *open, format!("|__call({word}{comma}"));
-                }
-                Step::Slice { open } => {
-                    if filter_before {
-                        self.insert(start, "(");
-                        self.insert(*open, ")");
-                    }
-                }
-                Step::Call => {
-                    // A call behind a filter cannot be written in minijinja; the source had none either.
-                }
-                Step::Filter { name, open } => {
-                    if trail && at >= guarded {
-                        continue;
-                    }
-                    let word = literal(&self.source[name.0..name.1]);
-                    match open {
-                        Some((open, empty)) => {
-                            let comma = if *empty { "" } else { "," };
-                            self.replace(name.0, *open, format!("__opt({word}{comma}"));
-                        }
-                        None => self.replace(name.0, name.1, format!("__opt({word})")),
-                    }
-                }
-            }
-        }
     }
 
     /// Reads a filter's or test's name; takes `ansible.builtin.` off. `from` is where the name's source starts.

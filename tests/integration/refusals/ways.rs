@@ -89,8 +89,8 @@ impl BareRoot {
                        mknod -m 444 /dev/urandom c 1 9";
         let mut chroot = Command::new("chroot");
         chroot.arg(&root.0).args(["/bin/busybox", "sh", "-c", install]);
-        let made = chroot.output().expect("chroot runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let installed = chroot.output().expect("chroot runs");
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
         // The login shell that this machine gives root is a name for the one there.
         for shell in ["bash", "dash"] {
             let path = root.0.join("bin").join(shell);

@@ -5,17 +5,19 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use matron::remote::lock::{HostLock, LockError};
 use matron::remote::transfer::{Source, download, upload};
 use matron::secret::Secret;
-use matron::shell::Script;
+use matron::shell::{Reply, Script};
 use matron::transport::{
-    Become, BecomeMethod, Connection, Flight, HiddenWord, Identity, Local, TransportError,
-    TransportErrorKind,
+    Become, BecomeMethod, Connection, Flight, HiddenWord, Identity, LineSink, Local, Stream,
+    TransportError, TransportErrorKind,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::sshd::{Folder, Sshd, text};
@@ -57,18 +59,78 @@ async fn uploads_of_all_sizes_arrive_beside_their_goal_and_come_back() {
     .await;
 }
 
+/// A connection that counts the bytes of what it sends.
+#[derive(Debug)]
+struct Counted {
+    inner: Local,
+    sent: AtomicUsize,
+}
+
+#[async_trait]
+impl Connection for Counted {
+    async fn run(
+        &self,
+        identity: &Identity,
+        flight: Flight,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Reply>, TransportError> {
+        let bytes = flight.scripts.iter().map(|script| script.render().len()).sum();
+        self.sent.fetch_add(bytes, Ordering::Relaxed);
+        self.inner.run(identity, flight, cancel).await
+    }
+
+    async fn run_long(
+        &self,
+        identity: &Identity,
+        script: Script,
+        lines: LineSink,
+        cancel: &CancellationToken,
+    ) -> Result<Reply, TransportError> {
+        self.sent.fetch_add(script.render().len(), Ordering::Relaxed);
+        self.inner.run_long(identity, script, lines, cancel).await
+    }
+
+    async fn feed(
+        &self,
+        identity: &Identity,
+        script: Script,
+        mut input: Box<dyn AsyncRead + Send + Unpin>,
+        lines: LineSink,
+        cancel: &CancellationToken,
+    ) -> Result<Reply, TransportError> {
+        let mut bytes = Vec::new();
+        input.read_to_end(&mut bytes).await.expect("the source");
+        self.sent.fetch_add(script.render().len() + bytes.len(), Ordering::Relaxed);
+        let input = Box::new(std::io::Cursor::new(bytes));
+        self.inner.feed(identity, script, input, lines, cancel).await
+    }
+
+    async fn tunnel(&self, host: &str, port: u16) -> Result<Box<dyn Stream>, TransportError> {
+        self.inner.tunnel(host, port).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_goal_holds_already_is_not_sent() {
     let folder = Folder::new();
     let goal = folder.join("goal");
     let content = vec![7; 1_000_000];
-    fs::write(&goal, &content).expect("goal");
     let none = CancellationToken::new();
+    let counted = Counted { inner: local(), sent: AtomicUsize::new(0) };
+    let source = || Source::Bytes(content.clone());
+    upload(&counted, &Identity::Login, source(), text(&goal), &none).await.expect("up");
+    let sent = counted.sent.swap(0, Ordering::Relaxed);
+    assert!(sent > content.len(), "a goal that is missing takes all of it: {sent} bytes");
+    fs::write(&goal, &content).expect("goal");
     let made =
-        upload(&local(), &Identity::Login, Source::Bytes(content.clone()), text(&goal), &none)
-            .await
-            .expect("up");
+        upload(&counted, &Identity::Login, source(), text(&goal), &none).await.expect("again");
     assert_eq!(fs::read(made).expect("made"), content);
+    let sent = counted.sent.load(Ordering::Relaxed);
+    assert!(sent < 10_000, "only the comparison is sent: {sent} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -125,7 +125,7 @@ async fn encrypted_key_is_named_with_what_it_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rsa_and_ecdsa_keys_and_a_certificate_are_taken() {
+async fn rsa_and_ecdsa_keys_are_taken() {
     let sshd = Sshd::start("/bin/dash");
     for kind in ["rsa", "ecdsa"] {
         let key = sshd.folder.join(kind);
@@ -136,6 +136,25 @@ async fn rsa_and_ecdsa_keys_and_a_certificate_are_taken() {
         address.private_key = Some(text(&key).to_owned());
         works(&sshd, &address).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn certificate_of_an_authority_that_the_host_trusts_is_taken() {
+    let sshd = Sshd::start("/bin/dash");
+    let trusted = std::fs::read_to_string(sshd.folder.join("id.pub")).expect("the authority's key");
+    std::fs::write(sshd.folder.join("authorized"), format!("cert-authority {trusted}"))
+        .expect("authorized");
+    let key = sshd.folder.join("signed");
+    keygen(&["-q", "-t", "ed25519", "-N", "", "-f", text(&key)]);
+    // Without its certificate the key opens nothing.
+    let mut address = sshd.address();
+    address.private_key = Some(text(&key).to_owned());
+    let error = error_of(&sshd, &address).await;
+    assert_eq!(error.kind, TransportErrorKind::Authentication, "{error}");
+    let authority = sshd.folder.join("id");
+    let public = sshd.folder.join("signed.pub");
+    keygen(&["-q", "-s", text(&authority), "-I", "matron", "-n", "root", text(&public)]);
+    works(&sshd, &address).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
