@@ -1,9 +1,7 @@
 use minijinja::Value;
-use minijinja::value::Serde;
 
 use super::*;
-use crate::modules::Mode;
-use crate::modules::test_context::{Fake, Host};
+use crate::modules::test_context::Fake;
 
 fn text(value: &str) -> Value {
     Value::from(value)

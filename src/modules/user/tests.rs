@@ -1,13 +1,9 @@
 use minijinja::Value;
-use minijinja::value::Serde;
 
 use super::*;
 use crate::modules::Mode;
-use crate::modules::group::Group;
 use crate::modules::test_context::Host;
 use crate::outcome::Status;
-
-const IMAGE: &str = "lab/host:bookworm";
 
 fn text(value: &str) -> Value {
     Value::from(value)
