@@ -11,7 +11,7 @@ use crate::engine::{World, arguments::find};
 use crate::inventory::Inventory;
 use crate::modules::{Arg, ArgDoc, ArgKind, Args, Doc, ProjectFiles as _, as_bool};
 use crate::names::nearest;
-use crate::playbook::{Block, Common, Item, Play, Playbook, Task};
+use crate::playbook::{Block, Common, Item, Play, Playbook, Role, Task};
 use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Files, Severity, Span};
 use crate::template::{Templar, TemplateError, has_template};
 use crate::yaml::{Node, NodeKind, Tag};
@@ -190,6 +190,9 @@ impl Check {
         self.notified(&block.notify, known);
         self.optional(block.delegate.to.as_ref());
         if let Some(usage) = &block.role {
+            if let Some(refusal) = unchecked_spec(&usage.role) {
+                self.add(refusal);
+            }
             for item in usage.dependencies.iter().chain(&usage.role.handlers) {
                 self.item(item, known);
             }
@@ -470,6 +473,18 @@ impl Check {
             self.error(error.span.unwrap_or(node.span), error.message, None);
         }
     }
+}
+
+/// Refuses a role that asks for a check of its arguments which is not there: passing over it would let wrong ones in.
+pub(super) fn unchecked_spec(role: &Role) -> Option<Diagnostic> {
+    let spec = role.argument_spec.as_ref()?;
+    let message = format!(
+        "role '{}' has argument_specs, and the validation of role arguments is not there yet",
+        role.name
+    );
+    let hint = "take the role in by import_role or include_role with 'rolespec_validate: false', and check its \
+                arguments with assert";
+    Some(Diagnostic::error(message).at(spec.span, "").hint(hint))
 }
 
 /// Returns the text of a scalar without templates.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::engine::arguments;
+use crate::engine::check::unchecked_spec;
 use crate::engine::compile::{
     BlockPlan, Compiler, Lineage, Order, Part, Place, TaskPlan, role_view,
 };
@@ -42,7 +43,7 @@ pub(crate) struct Include {
 #[derive(Clone, Debug)]
 enum What {
     Tasks(PathBuf),
-    Role { name: String, from: RoleFrom, allow_duplicates: bool, public: bool },
+    Role { name: String, from: RoleFrom, allow_duplicates: bool, public: bool, validate: bool },
 }
 
 /// `include_tasks`: finds the file.
@@ -88,6 +89,7 @@ pub(crate) fn role(job: &Job, view: &View) -> Single {
             },
             allow_duplicates: args.boolean("allow_duplicates", true)?,
             public: args.boolean("public", false)?,
+            validate: args.boolean("rolespec_validate", true)?,
         })
     };
     match read() {
@@ -237,8 +239,11 @@ pub(crate) fn build(
             let main = compiler.list(&items, &Arc::new(lineage), &mut place);
             Ok(Arc::new(BlockPlan { main, ..BlockPlan::default() }))
         }
-        What::Role { name, from, allow_duplicates, public } => {
+        What::Role { name, from, allow_duplicates, public, validate } => {
             let mut usage = scene.run.loader.role(name, from, &job_place(false), &early)?;
+            if let Some(refusal) = unchecked_spec(&usage.role).filter(|_| *validate) {
+                return Err(Diagnostics(vec![refusal]));
+            }
             usage.allow_duplicates = *allow_duplicates;
             usage.public = *public;
             Ok(Arc::new(role_block(scene, &compiler, usage, &lineage, plan, &mut place)))

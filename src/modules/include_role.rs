@@ -44,7 +44,7 @@ static DOC: Doc = Doc {
             ..arg(
                 "rolespec_validate",
                 ArgKind::Bool,
-                "Checks its arguments against its argument_specs.",
+                "Whether its arguments are checked; that is not there yet, so a role with argument_specs needs false.",
             )
         },
     ],

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use super::Test;
 use super::ward::{Ran, Ward};
 
-pub const TESTS: &[Test] = &[
+pub(crate) const TESTS: &[Test] = &[
     ("hosts::every_module_works_without_python", modules::every_module_works_without_python),
     ("hosts::a_restarted_host_is_waited_for", modules::a_restarted_host_is_waited_for),
     ("hosts::a_name_is_set_and_restored", modules::a_name_is_set_and_restored),

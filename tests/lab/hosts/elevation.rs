@@ -3,7 +3,7 @@
 use super::{ensure, exec, play};
 use crate::ward::{Ran, Ward};
 
-pub fn tasks_become_other_users(ward: &Ward) -> Result<(), String> {
+pub(crate) fn tasks_become_other_users(ward: &Ward) -> Result<(), String> {
     let large = ward.write("large-for-pwsudo", &"0123456789abcdef\n".repeat(100_000));
     let text = "
 - hosts: h3
@@ -66,7 +66,7 @@ fn with_password(ward: &Ward, file: Option<&str>, more: &[&str]) -> Ran {
     exec(ward, "h3", "command", "id -un", &words)
 }
 
-pub fn sudo_passwords_are_asked_and_judged(ward: &Ward) -> Result<(), String> {
+pub(crate) fn sudo_passwords_are_asked_and_judged(ward: &Ward) -> Result<(), String> {
     with_password(ward, Some("practice-sudo\n"), &[]).expect_code(0)?.expect_says("root")?;
     let wrong = with_password(ward, Some("wrong-one\n"), &[]).expect_code(2)?;
     let wrong = wrong.expect_says("Incorrect sudo password")?;

@@ -43,7 +43,7 @@ fn h3_went_on_without_h4(ran: &Ran) -> Result<(), String> {
     ensure(whole, || ran.all())
 }
 
-pub fn a_paused_host_is_left_out(ward: &Ward) -> Result<(), String> {
+pub(crate) fn a_paused_host_is_left_out(ward: &Ward) -> Result<(), String> {
     ward.lab("pause", "h4")?;
     let start = Instant::now();
     let ran = play(ward, "paused", SLOW, &["-T", "3", "-e", "seconds=0"]);
@@ -54,7 +54,7 @@ pub fn a_paused_host_is_left_out(ward: &Ward) -> Result<(), String> {
     ensure(took < Duration::from_secs(6), || format!("it took {took:?}"))
 }
 
-pub fn a_cut_host_ends_its_task(ward: &Ward) -> Result<(), String> {
+pub(crate) fn a_cut_host_ends_its_task(ward: &Ward) -> Result<(), String> {
     let playbook = ward.write("cut.yml", SLOW).display().to_string();
     let inventory = ward.inventory_file().display().to_string();
     let alive = "-o ServerAliveInterval=1 -o ServerAliveCountMax=2";
@@ -70,7 +70,7 @@ pub fn a_cut_host_ends_its_task(ward: &Ward) -> Result<(), String> {
         .and_then(|ran| h3_went_on_without_h4(&ran))
 }
 
-pub fn ctrl_c_leaves_nothing_running(ward: &Ward) -> Result<(), String> {
+pub(crate) fn ctrl_c_leaves_nothing_running(ward: &Ward) -> Result<(), String> {
     let playbook = ward.write("interrupt.yml", SLOW).display().to_string();
     let inventory = ward.inventory_file().display().to_string();
     let words = ["play", "-i", &inventory, &playbook, "-e", "seconds=50"];

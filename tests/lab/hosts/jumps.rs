@@ -36,7 +36,7 @@ fn run(ward: &Ward, known: &str, hosts: &str) -> Ran {
     ward.matron(&["exec", "-i", &inventory, hosts, "-m", "shell", "-a", "echo $SSH_CONNECTION"])
 }
 
-pub fn jumps_lead_to_hosts_behind_them(ward: &Ward) -> Result<(), String> {
+pub(crate) fn jumps_lead_to_hosts_behind_them(ward: &Ward) -> Result<(), String> {
     let known = ward.known_hosts().display().to_string();
     for host in ["jump", "proxy", "program"] {
         let ran = run(ward, &known, host).expect_code(0)?;
@@ -46,7 +46,7 @@ pub fn jumps_lead_to_hosts_behind_them(ward: &Ward) -> Result<(), String> {
     run(ward, &known, "broken").expect_code(4)?.expect_says(&format!("no way to {H3}")).map(drop)
 }
 
-pub fn ssh_config_is_honoured(ward: &Ward) -> Result<(), String> {
+pub(crate) fn ssh_config_is_honoured(ward: &Ward) -> Result<(), String> {
     let text = format!(
         "Host inner
   HostName {H3}
@@ -73,7 +73,7 @@ Host inner outer
     by_home.expect_code(0)?.expect_says(&format!("{H4} ")).map(drop)
 }
 
-pub fn an_unknown_jump_is_refused(ward: &Ward) -> Result<(), String> {
+pub(crate) fn an_unknown_jump_is_refused(ward: &Ward) -> Result<(), String> {
     let known = std::fs::read_to_string(ward.known_hosts()).map_err(|error| error.to_string())?;
     let without: Vec<&str> = known.lines().filter(|line| !line.contains(H4)).collect();
     let without = ward.write("known_hosts_without_h4", &(without.join("\n") + "\n"));
@@ -83,7 +83,7 @@ pub fn an_unknown_jump_is_refused(ward: &Ward) -> Result<(), String> {
     ran.expect_says("Host key verification failed")?.expect_says("ssh-keyscan").map(drop)
 }
 
-pub fn one_connection_serves_all(ward: &Ward) -> Result<(), String> {
+pub(crate) fn one_connection_serves_all(ward: &Ward) -> Result<(), String> {
     let known = ward.known_hosts().display().to_string();
     let inventory = inventory(ward, &known);
     let text = "

@@ -27,7 +27,7 @@ fn changed(ran: &Ran) -> Vec<&str> {
     names
 }
 
-pub fn every_module_works_without_python(ward: &Ward) -> Result<(), String> {
+pub(crate) fn every_module_works_without_python(ward: &Ward) -> Result<(), String> {
     let away = beside("everything-away.yml");
     play_file(ward, &away, &[]).expect_code(0)?;
     drop(std::fs::remove_file(ward.write("fetched", "")));
@@ -70,7 +70,7 @@ fn docker(words: &[&str]) -> std::io::Result<std::process::Output> {
     std::process::Command::new("docker").args(words).output()
 }
 
-pub fn a_restarted_host_is_waited_for(ward: &Ward) -> Result<(), String> {
+pub(crate) fn a_restarted_host_is_waited_for(ward: &Ward) -> Result<(), String> {
     // A restart ends a container; what starts the machine again stands outside of it.
     let started = || ward.on_host("h4", "cut -d' ' -f22 /proc/1/stat").stdout;
     let before = started();
@@ -107,7 +107,7 @@ pub fn a_restarted_host_is_waited_for(ward: &Ward) -> Result<(), String> {
     })
 }
 
-pub fn a_name_is_set_and_restored(ward: &Ward) -> Result<(), String> {
+pub(crate) fn a_name_is_set_and_restored(ward: &Ward) -> Result<(), String> {
     let set = |name: &str| exec(ward, "h4", "hostname", &format!("name={name}"), &["-b"]);
     // Docker mounts this file from outside; a machine's own is a plain file.
     ward.on_host("h4", "umount /etc/hostname && hostname >/etc/hostname");

@@ -41,7 +41,7 @@ fn slow_on_h3(strategy: &str, keywords: &str) -> String {
     )
 }
 
-pub fn strategies_order_hosts(ward: &Ward) -> Result<(), String> {
+pub(crate) fn strategies_order_hosts(ward: &Ward) -> Result<(), String> {
     let linear = play(ward, "linear", &slow_on_h3("linear", ""), &[]).expect_code(0)?;
     let first = ["PLAY [race]", "TASK [first]", "changed: [h4]", "changed: [h3]", "TASK [second]"];
     ensure(story(&linear).starts_with(&first.map(str::to_owned)), || linear.all())?;
@@ -99,7 +99,7 @@ pub fn strategies_order_hosts(ward: &Ward) -> Result<(), String> {
     ensure(ran.tally("h3", "changed")? == 2 && ran.tally("h4", "changed")? == 2, || ran.all())
 }
 
-pub fn delegates_and_new_hosts(ward: &Ward) -> Result<(), String> {
+pub(crate) fn delegates_and_new_hosts(ward: &Ward) -> Result<(), String> {
     let text = format!(
         "
 - hosts: h3,h4
@@ -156,7 +156,7 @@ pub fn delegates_and_new_hosts(ward: &Ward) -> Result<(), String> {
         .map(drop)
 }
 
-pub fn handlers_on_hosts(ward: &Ward) -> Result<(), String> {
+pub(crate) fn handlers_on_hosts(ward: &Ward) -> Result<(), String> {
     let text = "
 - name: handled
   hosts: h3,h4
@@ -195,7 +195,7 @@ pub fn handlers_on_hosts(ward: &Ward) -> Result<(), String> {
     tells(&ran, &wanted)
 }
 
-pub fn one_failure_ends_all(ward: &Ward) -> Result<(), String> {
+pub(crate) fn one_failure_ends_all(ward: &Ward) -> Result<(), String> {
     let text = "
 - name: fatal
   hosts: h3,h4
@@ -211,7 +211,7 @@ pub fn one_failure_ends_all(ward: &Ward) -> Result<(), String> {
     tells(&ran, &["PLAY [fatal]", "TASK [fails on h3]", "fatal: [h3]: FAILED!", "changed: [h4]"])
 }
 
-pub fn metas(ward: &Ward) -> Result<(), String> {
+pub(crate) fn metas(ward: &Ward) -> Result<(), String> {
     let text = "
 - hosts: h3,h4
   gather_facts: false
@@ -238,11 +238,22 @@ pub fn metas(ward: &Ward) -> Result<(), String> {
     let text = "- hosts: h3\n  gather_facts: false\n  tasks:\n    - meta: refresh_inventory\n";
     play(ward, "refresh", text, &[])
         .expect_code(4)?
-        .expect_says("'meta: refresh_inventory' is not there yet")
-        .map(drop)
+        .expect_says("'meta: refresh_inventory' is not there yet")?;
+    ward.write("roles/asking/tasks/main.yml", "- command: hostname\n");
+    let spec = "argument_specs:\n  main:\n    options:\n      size:\n        required: true\n";
+    ward.write("roles/asking/meta/argument_specs.yml", spec);
+    let text = "- hosts: h3\n  gather_facts: false\n  roles: [asking]\n";
+    let ran = play(ward, "asking", text, &[]).expect_code(4)?;
+    ran.expect_says("the validation of role arguments is not there yet")?;
+    let text =
+        "- hosts: h3\n  gather_facts: false\n  tasks:\n    - include_role:\n        name: asking\n";
+    let ran = play(ward, "asking", text, &[]).expect_code(2)?;
+    ran.expect_says("the validation of role arguments is not there yet")?;
+    let text = text.to_owned() + "        rolespec_validate: false\n";
+    play(ward, "asking", &text, &[]).expect_code(0).map(drop)
 }
 
-pub fn flags(ward: &Ward) -> Result<(), String> {
+pub(crate) fn flags(ward: &Ward) -> Result<(), String> {
     let text = "
 - hosts: all
   gather_facts: false

@@ -54,7 +54,7 @@ const TEXT: &str = "
       loop: [/run/secret-file, /run/secret-seen, /run/secret-began]
 ";
 
-pub fn secrets_show_nowhere(ward: &Ward) -> Result<(), String> {
+pub(crate) fn secrets_show_nowhere(ward: &Ward) -> Result<(), String> {
     ward.write("secret-vars.yml", "file_secret: of-the-file-9f3\n");
     for output in ["text", "json"] {
         let more = ["-e", "flag_password=of-the-flag-9f3", "--diff", "-vvv", "--show-scripts"];
@@ -86,7 +86,7 @@ pub fn secrets_show_nowhere(ward: &Ward) -> Result<(), String> {
     Ok(())
 }
 
-pub fn records_are_whole(ward: &Ward) -> Result<(), String> {
+pub(crate) fn records_are_whole(ward: &Ward) -> Result<(), String> {
     let text = "- hosts: h3\n  gather_facts: false\n  tasks:\n    - command: hostname\n";
     play(ward, "record", text, &["--reason", "practice", "--ticket", "T-1"]).expect_code(0)?;
     let records = ward.records()?;
