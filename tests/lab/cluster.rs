@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("cluster::failover_is_refused_while_the_primary_answers", failover_refused),
     ("cluster::data_of_another_cluster_is_refused", foreign_data),
     ("cluster::passwords_are_nowhere_to_be_seen", passwords),
+    ("cluster::archive_is_told_of_every_node", archive),
     ("cluster::demo_ends_well_and_says_so_in_json", demo),
 ];
 
@@ -251,6 +252,50 @@ fn foreign_data(ward: &Ward) -> Result<(), String> {
     ward.empty(standby)?;
     pg(ward, "setup", 17, &[]).expect_code(0)?;
     said
+}
+
+fn archive(ward: &Ward) -> Result<(), String> {
+    healthy(ward)?;
+    ward.empty("h3")?;
+    // No archive image can be had without a registry; what counts is the command it is started with.
+    let stand_in = "docker create --name stand-in matron-lab/postgres:17 >/dev/null && docker commit \
+                    --change 'ENTRYPOINT [\"sleep\", \"86400\"]' --change 'CMD []' stand-in practice/archive:1 \
+                    >/dev/null; docker rm -v stand-in";
+    let made = ward.on_host("h3", stand_in);
+    if made.code != 0 {
+        return Err(format!("the stand-in image could not be made: {}", made.all()));
+    }
+    let inventory = ward.write(
+        "archive.yml",
+        &format!(
+            "archives:\n  hosts:\n    h3:\n  vars:\n    pg_cluster: ward\n    pg_archive_image: practice/archive:1\n    \
+             postgres_db: pacsdb\n    postgres_user: pacs\n    postgres_password: {PASSWORD}\n    archive_ports: [8080]\n"
+        ),
+    );
+    let inventory = inventory.to_string_lossy();
+    let words = ["-i", &inventory, "--yes", "-l", "h1,h2,h3", "-e", "pg_synchronous=on"];
+    let setup = || ward.with_inventory(&["pg", "setup"], &words).expect_code(0);
+    setup()?;
+    let again = setup()?.tally("h3", "changed")?;
+    let line =
+        "docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}{{.State.Status}}' ward-arc";
+    let seen = ward.on_host("h3", line).stdout;
+    ward.empty("h3")?;
+    for want in [
+        "POSTGRES_HOST=10.79.0.11:5432,10.79.0.12\n",
+        "POSTGRES_PORT=5432\n",
+        "POSTGRES_PASSWORD_FILE=/run/matron/postgres_password\n",
+        "POSTGRES_JDBC_PARAMS=targetServerType=primary&connectTimeout=3&",
+        "running",
+    ] {
+        if !seen.contains(want) {
+            return Err(format!("'{want}' is not in the archive's container:\n{seen}"));
+        }
+    }
+    if seen.contains(PASSWORD) {
+        return Err("the password is in the archive's environment".into());
+    }
+    if again == 0 { Ok(()) } else { Err(format!("the second setup changed {again} on h3")) }
 }
 
 fn passwords(ward: &Ward) -> Result<(), String> {
