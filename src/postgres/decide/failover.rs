@@ -201,7 +201,7 @@ fn refuse_live_primary(
                     old.name, node.name
                 ),
                 "silent for the standbys too",
-                "It is alive and takes writes: promoting now makes two primaries. Repair the way to its host, or stop it there.",
+                "Lost a moment ago, it is told from one that is alive only by its silence: run this again in 15 seconds. If it answers still, it takes writes, and promoting now makes two primaries: repair the way to its host, or stop it there.",
             );
             consent.or(refusal.unless_accepted("old-primary-answers-peers"), plan)?;
         }
