@@ -117,8 +117,8 @@ impl Demo<'_> {
         let target = Target::of_ward(&[&first, &second]);
         let writer = Writer::start(target.clone()).await?;
         writer.wait_for_rows(50, Duration::from_secs(30)).await?;
-        let killed = Instant::now();
         self.step("power of h1 lost", async { lab::kill("h1") }).await?;
+        let killed = Instant::now();
         let accept =
             vec![("matron_accept".to_owned(), serde_json::json!(["old-primary-unreachable"]))];
         let failover = self.bundled("failover", accept, None);
