@@ -159,7 +159,7 @@ impl Writer {
     pub(super) async fn wait_after(&self, since: Instant, within: Duration) -> Result<(), Failure> {
         let mark = u64::try_from((since - self.start).as_millis()).unwrap_or(u64::MAX);
         let end = Instant::now() + within;
-        while !self.rows().acknowledged.last().is_some_and(|(_, at)| *at > mark) {
+        while self.rows().acknowledged.last().is_none_or(|(_, at)| *at <= mark) {
             if Instant::now() > end {
                 return Err(Failure::general(format!(
                     "no row was written within {within:?} after the failover"
