@@ -106,8 +106,8 @@ impl Demo<'_> {
             zero(Box::pin(lab::up(self.ward, up, consent)), "making the ward"),
         )
         .await?;
-        let (first, second) = (lab::address("h1")?, lab::address("h2")?);
-        Self::forget_databases()?;
+        let (first, second) = (self.ward.address("h1")?, self.ward.address("h2")?);
+        self.forget_databases()?;
         let site = self.bundled("site", Vec::new(), None);
         self.step("site.yml: primary and standby", zero(site, "site.yml")).await?;
         let changed = Arc::new(ChangedCount::default());
@@ -117,15 +117,15 @@ impl Demo<'_> {
         let target = Target::of_ward(&[&first, &second]);
         let writer = Writer::start(target.clone()).await?;
         writer.wait_for_rows(50, Duration::from_secs(30)).await?;
-        self.step("power of h1 lost", async { lab::kill("h1") }).await?;
+        self.step("power of h1 lost", async { self.ward.kill("h1") }).await?;
         let killed = Instant::now();
         let accept =
             vec![("matron_accept".to_owned(), serde_json::json!(["old-primary-unreachable"]))];
         let failover = self.bundled("failover", accept, None);
         self.step("failover to h2", zero(failover, "failover.yml")).await?;
         self.step("first write on h2", writer.wait_after(killed, Duration::from_secs(60))).await?;
-        self.step("power of h1 back", async { lab::heal("h1") }).await?;
-        let guard = guard_watch(&target, Duration::from_secs(90));
+        self.step("power of h1 back", async { self.ward.heal("h1") }).await?;
+        let guard = guard_watch(self.ward, &target, Duration::from_secs(90));
         let writable_primaries = self.step("guard keeps h1 down", guard).await?;
         let rejoin = self.bundled("rejoin", Vec::new(), None);
         self.step("rejoin of h1", zero(rejoin, "rejoin.yml")).await?;
@@ -158,9 +158,9 @@ impl Demo<'_> {
     }
 
     /// Makes the ward's hosts empty of databases: a demo starts from nothing, also the second time.
-    fn forget_databases() -> Result<(), Failure> {
+    fn forget_databases(&self) -> Result<(), Failure> {
         for host in ["h1", "h2"] {
-            let container = format!("matron-lab-{host}");
+            let container = self.ward.container(host);
             let code = "for c in $(docker ps -aq); do docker rm -fv $c; done; rm -rf /srv/* /etc/matron /var/lib/matron";
             lab::docker(&["exec", &container, "sh", "-c", code])?;
         }
@@ -196,14 +196,14 @@ async fn zero(work: impl Future<Output = Result<u8, Failure>>, what: &str) -> Re
 }
 
 /// Waits until the returned host answers again and its guard has had its say, then counts nodes that take writes.
-async fn guard_watch(target: &Target, within: Duration) -> Result<usize, Failure> {
+async fn guard_watch(ward: &Ward, target: &Target, within: Duration) -> Result<usize, Failure> {
     let end = Instant::now() + within;
     // Until its start is over the guard may not have had its say.
     let settled = "case $(systemctl is-system-running) in running | degraded) ;; *) exit 1 ;; esac";
     loop {
         // The rejoin comes by SSH: what counts is that sshd answers from outside, too.
-        let settled = lab::docker(&["exec", "matron-lab-h1", "sh", "-c", settled]).is_ok();
-        if settled && answers(&lab::address("h1")?).await {
+        let settled = lab::docker(&["exec", &ward.container("h1"), "sh", "-c", settled]).is_ok();
+        if settled && answers(&ward.address("h1")?).await {
             break;
         }
         if Instant::now() > end {

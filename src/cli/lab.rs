@@ -25,9 +25,22 @@ pub(super) struct LabArgs {
     /// Where the ward's key, images and disks live
     #[arg(long, value_name = "FOLDER", default_value = "/var/lib/matron-lab", global = true)]
     folder: PathBuf,
-    /// Folder that holds the ward's inventory
-    #[arg(long, value_name = "FOLDER", default_value = "inventories/lab", global = true)]
-    inventory: PathBuf,
+    /// Folder that holds the ward's inventory; inventories/WARD when it is not given
+    #[arg(long, value_name = "FOLDER", global = true)]
+    inventory: Option<PathBuf>,
+    /// Name of the ward: several may stand side by side on one machine
+    #[arg(long, value_name = "NAME", default_value = "lab", value_parser = ward_name, global = true)]
+    ward: String,
+}
+
+/// Names end up in those of containers and networks.
+fn ward_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    if !text.is_empty() && text.len() <= 20 && text.chars().all(plain) {
+        Ok(text.to_owned())
+    } else {
+        Err("a ward's name is 1 to 20 small letters and digits".to_owned())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -82,6 +95,9 @@ pub(super) struct UpArgs {
     /// How many hosts
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=200))]
     pub(super) hosts: u8,
+    /// How many of them are nodes of the database cluster
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(super) databases: u8,
     /// PostgreSQL majors to have images of, 10 to 18; the first is the one the inventory uses
     #[arg(long, value_name = "MAJOR", value_delimiter = ',', default_value = "17")]
     pub(super) pg: Vec<u8>,
@@ -106,6 +122,7 @@ pub(super) enum Consent {
 /// The ward's places on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Ward {
+    name: String,
     pub(super) folder: PathBuf,
     pub(super) inventory: PathBuf,
 }
@@ -117,25 +134,38 @@ impl Ward {
     }
 
     /// Returns a host's container.
-    fn container(host: &str) -> String {
-        format!("matron-lab-{host}")
+    pub(super) fn container(&self, host: &str) -> String {
+        format!("matron-{}-{host}", self.name)
+    }
+
+    /// Returns the name of its network.
+    fn network(&self) -> String {
+        format!("matron-{}", self.name)
+    }
+
+    /// Returns the first three numbers of its addresses: the same for the same name, so that a second ward finds room beside.
+    fn subnet(&self) -> String {
+        let sum = self.name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31) + u32::from(byte));
+        let third = if self.name == "lab" { 0 } else { 1 + sum % 254 };
+        format!("10.79.{third}")
     }
 }
 
 pub(super) async fn run(args: LabArgs) -> Result<u8, Failure> {
-    let ward = Ward { folder: args.folder, inventory: absolute(&args.inventory)? };
+    let inventory = args.inventory.unwrap_or_else(|| Path::new("inventories").join(&args.ward));
+    let ward = Ward { inventory: absolute(&inventory)?, name: args.ward, folder: args.folder };
     match args.verb {
         LabVerb::Up(up_args) => {
             let consent = if up_args.yes { Consent::Given } else { Consent::Ask };
             up(&ward, &up_args, consent).await
         }
         LabVerb::Down { images, run } => down(&ward, images, run).await,
-        LabVerb::Status => status(&ward),
+        LabVerb::Status => ward.status(),
         LabVerb::Ssh { host, command } => ssh(&ward, &host, &command),
-        LabVerb::Kill { host } => kill(&host).map(|()| 0),
-        LabVerb::Pause { host } => docker(&["pause", &Ward::container(&host)]).map(|_| 0),
-        LabVerb::Cut { host } => cut(&host).map(|()| 0),
-        LabVerb::Heal { host } => heal(&host).map(|()| 0),
+        LabVerb::Kill { host } => ward.kill(&host).map(|()| 0),
+        LabVerb::Pause { host } => docker(&["pause", &ward.container(&host)]).map(|_| 0),
+        LabVerb::Cut { host } => ward.cut(&host).map(|()| 0),
+        LabVerb::Heal { host } => ward.heal(&host).map(|()| 0),
         LabVerb::Demo(demo_args) => Box::pin(demo::run(&ward, demo_args)).await,
     }
 }
@@ -170,6 +200,9 @@ pub(super) async fn up(ward: &Ward, args: &UpArgs, consent: Consent) -> Result<u
         own_vars: vec![
             ("lab_folder".into(), ward.folder.to_string_lossy().into()),
             ("lab_inventory".into(), ward.inventory.to_string_lossy().into()),
+            ("lab_ward".into(), ward.network().into()),
+            ("lab_network".into(), ward.subnet().into()),
+            ("lab_databases".into(), args.databases.min(args.hosts).into()),
             ("lab_hosts".into(), args.hosts.into()),
             ("lab_majors".into(), args.pg.clone().into()),
             ("lab_packages".into(), packages.into()),
@@ -203,7 +236,8 @@ async fn announce(ward: &Ward, packages: &[&str], consent: Consent) -> Result<()
         super::talk("  - start a Docker engine (`matron lab down` ends it)");
     }
     super::talk(&format!(
-        "  - build images matron-lab/*, run containers matron-lab-*, keep their disks in {}",
+        "  - build images matron-lab/*, run containers {}, keep their disks in {}",
+        ward.container("*"),
         ward.folder.display()
     ));
     let no = || Failure::new(super::failure::Kind::Cancelled, "nothing was done");
@@ -253,6 +287,7 @@ pub(super) async fn down(ward: &Ward, images: bool, run: RunFlags) -> Result<u8,
         run,
         own_vars: vec![
             ("lab_folder".into(), ward.folder.to_string_lossy().into()),
+            ("lab_ward".into(), ward.network().into()),
             ("lab_images_too".into(), images.into()),
         ],
         ..RunRequest::default()
@@ -282,101 +317,130 @@ pub(super) fn docker(args: &[&str]) -> Result<String, Failure> {
     Err(Failure::general(format!("docker {}: {talk}", args.join(" "))))
 }
 
-/// Returns the address a host has (or had, when its cable is pulled), from the container's own command.
-pub(super) fn address(host: &str) -> Result<String, Failure> {
-    let form = "{{ with index .NetworkSettings.Networks \"matron-lab\" }}{{ with .IPAMConfig }}{{ .IPv4Address }}{{ end }}{{ end }}|{{ index .Config.Labels \"lab.address\" }}";
-    let text = docker(&["inspect", "--format", form, &Ward::container(host)])?;
-    let (live, label) = text.split_once('|').unwrap_or((&text, ""));
-    let found = if live.is_empty() { label } else { live };
-    if found.is_empty() || found == "<no value>" {
-        return Err(Failure::general(format!("host {host} of the ward has no address"))
-            .hint("make the ward anew: matron lab down, matron lab up"));
-    }
-    Ok(found.to_owned())
-}
-
-fn state(host: &str) -> Result<String, Failure> {
-    docker(&["inspect", "--format", "{{ .State.Status }}", &Ward::container(host)])
-}
-
-fn is_connected(host: &str) -> Result<bool, Failure> {
-    let form = "{{ range $name, $net := .NetworkSettings.Networks }}{{ $name }} {{ end }}";
-    let names = docker(&["inspect", "--format", form, &Ward::container(host)])?;
-    Ok(names.split_whitespace().any(|name| name == "matron-lab"))
-}
-
-/// Takes a host's power, as TCP sees it: silence first, then the end.
-pub(super) fn kill(host: &str) -> Result<(), Failure> {
-    cut(host)?;
-    if state(host)? != "exited" {
-        docker(&["kill", &Ward::container(host)])?;
-    }
-    Ok(())
-}
-
-fn cut(host: &str) -> Result<(), Failure> {
-    if is_connected(host)? {
-        docker(&["network", "disconnect", "--force", "matron-lab", &Ward::container(host)])?;
-    }
-    Ok(())
-}
-
-/// Undoes what was done to a host.
-pub(super) fn heal(host: &str) -> Result<(), Failure> {
-    let container = Ward::container(host);
-    match state(host)?.as_str() {
-        "paused" => {
-            docker(&["unpause", &container])?;
+impl Ward {
+    /// Returns the address a host has (or had, when its cable is pulled), from the container's own command.
+    pub(super) fn address(&self, host: &str) -> Result<String, Failure> {
+        let form = format!(
+            "{{{{ with index .NetworkSettings.Networks \"{}\" }}}}{{{{ with .IPAMConfig }}}}{{{{ .IPv4Address }}}}{{{{ end }}}}{{{{ end }}}}|{{{{ index .Config.Labels \"lab.address\" }}}}",
+            self.network()
+        );
+        let text = docker(&["inspect", "--format", &form, &self.container(host)])?;
+        let (live, label) = text.split_once('|').unwrap_or((&text, ""));
+        let found = if live.is_empty() { label } else { live };
+        if found.is_empty() || found == "<no value>" {
+            return Err(Failure::general(format!("host {host} of the ward has no address"))
+                .hint("make the ward anew: matron lab down, matron lab up"));
         }
-        "running" => {}
-        _ => {
-            // Connected before it starts, so that it boots with its network as a real host does.
-            if !is_connected(host)? {
-                docker(&["network", "connect", "--ip", &address(host)?, "matron-lab", &container])?;
+        Ok(found.to_owned())
+    }
+
+    fn state(&self, host: &str) -> Result<String, Failure> {
+        docker(&["inspect", "--format", "{{ .State.Status }}", &self.container(host)])
+    }
+
+    fn is_connected(&self, host: &str) -> Result<bool, Failure> {
+        let form = "{{ range $name, $net := .NetworkSettings.Networks }}{{ $name }} {{ end }}";
+        let names = docker(&["inspect", "--format", form, &self.container(host)])?;
+        Ok(names.split_whitespace().any(|name| name == self.network()))
+    }
+
+    /// Takes a host's power, as TCP sees it: silence first, then the end.
+    pub(super) fn kill(&self, host: &str) -> Result<(), Failure> {
+        self.cut(host)?;
+        if self.state(host)? != "exited" {
+            docker(&["kill", &self.container(host)])?;
+        }
+        Ok(())
+    }
+
+    fn cut(&self, host: &str) -> Result<(), Failure> {
+        if self.is_connected(host)? {
+            docker(&["network", "disconnect", "--force", &self.network(), &self.container(host)])?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what was done to a host.
+    pub(super) fn heal(&self, host: &str) -> Result<(), Failure> {
+        let container = self.container(host);
+        match self.state(host)?.as_str() {
+            "paused" => {
+                docker(&["unpause", &container])?;
             }
-            docker(&["start", &container])?;
+            "running" => {}
+            _ => {
+                // Connected before it starts, so that it boots with its network as a real host does.
+                if !self.is_connected(host)? {
+                    docker(&[
+                        "network",
+                        "connect",
+                        "--ip",
+                        &self.address(host)?,
+                        &self.network(),
+                        &container,
+                    ])?;
+                }
+                docker(&["start", &container])?;
+            }
         }
-    }
-    if !is_connected(host)? {
-        docker(&["network", "connect", "--ip", &address(host)?, "matron-lab", &container])?;
-    }
-    Ok(())
-}
-
-fn status(ward: &Ward) -> Result<u8, Failure> {
-    let form = "{{ .Names }}\t{{ .Status }}";
-    let list = docker(&["ps", "-a", "--filter", "name=^/matron-lab-h", "--format", form])?;
-    if list.is_empty() {
-        super::say("There is no practice ward. Make one: matron lab up");
-        return Ok(0);
-    }
-    let mut rows: Vec<(String, String)> = list
-        .lines()
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(name, status)| {
-            (name.trim_start_matches("matron-lab-").to_owned(), status.to_owned())
-        })
-        .collect();
-    rows.sort_by_key(|(name, _)| (name.len(), name.clone()));
-    for (host, status) in rows {
-        let cable = if is_connected(&host)? { "" } else { ", cable pulled" };
-        let databases = databases(&host, &status);
-        super::say(&format!("{host:<5} {:<14} {status}{cable}{databases}", address(&host)?));
-    }
-    super::say(&format!("inventory: {}", ward.inventory_file().display()));
-    Ok(0)
-}
-
-fn databases(host: &str, status: &str) -> String {
-    if !status.starts_with("Up") || status.contains("Paused") {
-        return String::new();
-    }
-    let form = "{{ .Names }} ({{ .Image }}) {{ .Status }}";
-    match docker(&["exec", &Ward::container(host), "docker", "ps", "-a", "--format", form]) {
-        Ok(list) if !list.is_empty() => {
-            format!("; {}", list.lines().collect::<Vec<_>>().join("; "))
+        if !self.is_connected(host)? {
+            docker(&[
+                "network",
+                "connect",
+                "--ip",
+                &self.address(host)?,
+                &self.network(),
+                &container,
+            ])?;
         }
-        Ok(_) | Err(_) => String::new(),
+        Ok(())
+    }
+
+    fn status(&self) -> Result<u8, Failure> {
+        let form = "{{ .Names }}\t{{ .Status }}";
+        let list = docker(&[
+            "ps",
+            "-a",
+            "--filter",
+            &format!("name=^/{}[0-9]", self.container("h")),
+            "--format",
+            form,
+        ])?;
+        if list.is_empty() {
+            super::say("There is no practice ward. Make one: matron lab up");
+            return Ok(0);
+        }
+        let mut rows: Vec<(String, String)> = list
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(name, status)| {
+                (name.trim_start_matches(&self.container("")).to_owned(), status.to_owned())
+            })
+            .collect();
+        rows.sort_by_key(|(name, _)| (name.len(), name.clone()));
+        for (host, status) in rows {
+            let cable = if self.is_connected(&host)? { "" } else { ", cable pulled" };
+            let databases = self.databases(&host, &status);
+            super::say(&format!(
+                "{host:<5} {:<14} {status}{cable}{databases}",
+                self.address(&host)?
+            ));
+        }
+        super::say(&format!("inventory: {}", self.inventory_file().display()));
+        Ok(0)
+    }
+
+    fn databases(&self, host: &str, status: &str) -> String {
+        if !status.starts_with("Up") || status.contains("Paused") {
+            return String::new();
+        }
+        let form = "{{ .Names }} ({{ .Image }}) {{ .Status }}";
+        match docker(&["exec", &self.container(host), "docker", "ps", "-a", "--format", form]) {
+            Ok(list) if !list.is_empty() => {
+                format!("; {}", list.lines().collect::<Vec<_>>().join("; "))
+            }
+            Ok(_) | Err(_) => String::new(),
+        }
     }
 }
 
@@ -387,7 +451,7 @@ fn ssh(ward: &Ward, host: &str, command: &[String]) -> Result<u8, Failure> {
         .arg(ward.folder.join("id"))
         .args(["-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=yes", "-o"])
         .arg(format!("UserKnownHostsFile={}", known.display()))
-        .arg(format!("deploy@{}", address(host)?))
+        .arg(format!("deploy@{}", ward.address(host)?))
         .args(command)
         .status()
         .map_err(|error| Failure::general(format!("cannot run ssh: {error}")))?;

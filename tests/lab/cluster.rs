@@ -283,8 +283,9 @@ fn archive(ward: &Ward) -> Result<(), String> {
         "docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}{{.State.Status}}' ward-arc";
     let seen = ward.on_host("h3", line).stdout;
     ward.empty("h3")?;
+    let hosts = format!("POSTGRES_HOST={}:5432,{}\n", ward.address("h1"), ward.address("h2"));
     for want in [
-        "POSTGRES_HOST=10.79.0.11:5432,10.79.0.12\n",
+        hosts.as_str(),
         "POSTGRES_PORT=5432\n",
         "POSTGRES_PASSWORD_FILE=/run/matron/postgres_password\n",
         "POSTGRES_JDBC_PARAMS=targetServerType=primary&connectTimeout=3&",

@@ -15,6 +15,7 @@ const HOSTS: u8 = 4;
 /// A practice ward that is up.
 #[derive(Debug)]
 pub struct Ward {
+    name: String,
     folder: PathBuf,
     inventory: PathBuf,
     scratch: PathBuf,
@@ -82,10 +83,13 @@ impl From<Output> for Ran {
 impl Ward {
     /// Makes the ward, saying what it installs.
     pub fn up() -> Result<Self, String> {
-        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+        // Another name makes the lane a ward of its own, beside one that is in use.
+        let name = std::env::var("MATRON_LAB_WARD").unwrap_or_else(|_| "lab".to_owned());
+        let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         std::fs::create_dir_all(&scratch)
             .map_err(|error| format!("{}: {error}", scratch.display()))?;
         let ward = Self {
+            name,
             folder: PathBuf::from("/var/lib/matron-lab"),
             inventory: scratch.join("inventory"),
             scratch,
@@ -108,6 +112,8 @@ impl Ward {
             "lab",
             "up",
             "--yes",
+            "--ward",
+            &self.name,
             "--hosts",
             &HOSTS.to_string(),
             "--pg",
@@ -121,7 +127,14 @@ impl Ward {
 
     /// Takes the ward away; images stay for the next run.
     pub fn down(&self) {
-        let gone = self.matron(&["lab", "down", "--folder", &self.folder.to_string_lossy()]);
+        let gone = self.matron(&[
+            "lab",
+            "down",
+            "--ward",
+            &self.name,
+            "--folder",
+            &self.folder.to_string_lossy(),
+        ]);
         if gone.code != 0 {
             eprintln!("the ward could not be taken away:\n{}", gone.all());
         }
@@ -153,9 +166,8 @@ impl Ward {
     pub fn lab(&self, verb: &str, host: &str) -> Result<(), String> {
         let folder = self.folder.to_string_lossy().into_owned();
         let inventory = self.inventory.to_string_lossy().into_owned();
-        self.matron(&["lab", verb, host, "--folder", &folder, "--inventory", &inventory])
-            .expect_code(0)
-            .map(drop)
+        let place = ["--ward", &self.name, "--folder", &folder, "--inventory", &inventory];
+        self.matron(&[&["lab", verb, host], &place[..]].concat()).expect_code(0).map(drop)
     }
 
     /// Runs a `matron` verb with the ward's inventory.
@@ -192,9 +204,21 @@ impl Ward {
     }
 
     /// Runs a shell line on a host as root, past matron.
-    #[expect(clippy::unused_self, reason = "there is something to reach only while a ward is up")]
     pub fn on_host(&self, host: &str, line: &str) -> Ran {
-        run(Command::new("docker").args(["exec", &format!("matron-lab-{host}"), "sh", "-c", line]))
+        run(Command::new("docker").args(["exec", &self.container(host), "sh", "-c", line]))
+    }
+
+    /// Returns the container that is a host of the ward.
+    pub fn container(&self, host: &str) -> String {
+        format!("matron-{}-{host}", self.name)
+    }
+
+    /// Returns a host's address.
+    pub fn address(&self, host: &str) -> String {
+        let form = "{{ index .Config.Labels \"lab.address\" }}";
+        let found =
+            run(Command::new("docker").args(["inspect", "-f", form, &self.container(host)]));
+        found.stdout.trim().to_owned()
     }
 
     /// Runs SQL in a host's database container over its local socket, past matron.
@@ -226,6 +250,8 @@ impl Ward {
             "lab",
             "demo",
             "--yes",
+            "--ward",
+            &self.name,
             "--output",
             "json",
             "--hosts",

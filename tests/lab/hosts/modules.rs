@@ -89,9 +89,10 @@ pub(crate) fn a_restarted_host_is_waited_for(ward: &Ward) -> Result<(), String> 
     let ran = std::thread::scope(|scope| {
         scope.spawn(|| {
             ward.wait("the restart is over", Duration::from_secs(100), || {
-                let words = ["inspect", "-f", "{{.State.Running}}", "matron-lab-h4"];
+                let container = ward.container("h4");
+                let words = ["inspect", "-f", "{{.State.Running}}", &container];
                 if docker(&words).is_ok_and(|out| out.stdout.starts_with(b"false")) {
-                    drop(docker(&["start", "matron-lab-h4"]));
+                    drop(docker(&["start", &container]));
                 }
                 !playing.load(std::sync::atomic::Ordering::Relaxed)
             })
