@@ -12,7 +12,7 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::Outcome;
-use crate::postgres::decide::{Act, Goal, Loss, Plan, decide};
+use crate::postgres::decide::{Act, Check, Goal, Loss, Plan, Refusal, decide};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
 use crate::postgres::view::{Answer, Node, View};
@@ -65,6 +65,8 @@ each by its own word in `accept`.",
         ("verdict", "The state of the cluster as it was seen."),
         ("facts", "What the decision rests on."),
         ("accepted", "What was accepted by name and mattered."),
+        ("checks", "What was checked: name, node, value, limit, verdict. A refusal has them too."),
+        ("check_lines", "The checks as lines for people."),
     ],
     examples: "- name: Decide\n  pg_decide:\n    goal: failover\n    accept: \"{{ matron_accept | default([]) }}\"\n  register: pg_plan\n",
 };
@@ -97,8 +99,8 @@ impl Module for PgDecide {
                     _ => outcome,
                 }
             }
-            Err(refusal) => Outcome::failed(refusal.to_string())
-                .with("refusal", serde_json::to_value(&*refusal).unwrap_or_default()),
+            Err(refusal) => with_checks(Outcome::failed(refusal.to_string()), &refusal.checks)
+                .with("refusal", without_checks(&refusal)),
         }))
     }
 }
@@ -182,7 +184,7 @@ fn told(view: &View, plan: &Plan) -> Outcome {
     };
     let size =
         plan.primary.as_deref().and_then(|name| view.node(name)).and_then(|node| node.seen()?.size);
-    Outcome::ok()
+    with_checks(Outcome::ok(), &plan.checks)
         .with("cluster", view.cluster.clone())
         .with("primary", plan.primary.clone())
         .with("upstream", address(plan.primary.as_deref()))
@@ -202,6 +204,19 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("verdict", view.verdict().word())
         .with("facts", json!(plan.facts))
         .with("accepted", json!(plan.accepted))
+}
+
+/// Returns a refusal as data; its checks are told beside it.
+fn without_checks(refusal: &Refusal) -> Json {
+    let bare = Refusal { checks: Vec::new(), ..refusal.clone() };
+    serde_json::to_value(&bare).unwrap_or_default()
+}
+
+fn with_checks(outcome: Outcome, checks: &[Check]) -> Outcome {
+    let lines: Vec<String> = checks.iter().map(Check::to_string).collect();
+    outcome
+        .with("checks", serde_json::to_value(checks).unwrap_or_default())
+        .with("check_lines", json!(lines))
 }
 
 /// Returns the cluster in lines: verdict, a line a node, a line a finding.
@@ -293,5 +308,8 @@ mod tests {
         let outcome = asked("failover", json!({"db2": {"role": "standby"}}));
         assert_eq!(outcome.status, Status::Failed);
         assert_eq!(outcome.data["refusal"]["accept"], "old-primary-unreachable");
+        assert_eq!(outcome.data["checks"][0]["verdict"], "refused");
+        let line = outcome.data["check_lines"][0].as_str().unwrap_or_default();
+        assert!(line.starts_with("refused  old primary: db1"), "{line}");
     }
 }

@@ -3,10 +3,12 @@
 //! Every refusal says what was checked, what was found, what would be allowed, and what to do. Some may be overruled, each by
 //! its own name and never by a general force.
 
+mod checks;
 mod failover;
 mod rejoin;
 mod setup;
 
+pub use checks::{Check, CheckVerdict};
 use serde::{Deserialize, Serialize};
 
 use super::observation::Role;
@@ -101,6 +103,8 @@ pub struct Plan {
     pub facts: Vec<String>,
     /// What was accepted by name and mattered.
     pub accepted: Vec<String>,
+    /// What was checked, in order, each with what was found.
+    pub checks: Vec<Check>,
 }
 
 impl Plan {
@@ -112,6 +116,7 @@ impl Plan {
             loss: Loss::None,
             facts: Vec::new(),
             accepted: Vec::new(),
+            checks: Vec::new(),
         }
     }
 
@@ -147,6 +152,9 @@ pub struct Refusal {
     pub way_out: String,
     /// The word to put into `matron_accept` to overrule it, where that can be.
     pub accept: Option<String>,
+    /// Everything that was checked, this refusal among it: a look at the list saves the next refusal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 fn accept_hint(accept: Option<&str>) -> String {
@@ -154,10 +162,6 @@ fn accept_hint(accept: Option<&str>) -> String {
         .map_or_else(String::new, |word| format!(" To go on all the same: -e matron_accept={word}"))
 }
 
-#[expect(
-    clippy::unnecessary_box_returns,
-    reason = "a refusal travels boxed in every Result of this room"
-)]
 impl Refusal {
     fn new(check: &str, value: impl Into<String>, limit: &str, way_out: &str) -> Box<Self> {
         Box::new(Self {
@@ -166,6 +170,7 @@ impl Refusal {
             limit: limit.to_owned(),
             way_out: way_out.to_owned(),
             accept: None,
+            checks: Vec::new(),
         })
     }
 
@@ -178,15 +183,22 @@ impl Refusal {
 /// What a decision returns.
 pub type Decision = Result<Plan, Box<Refusal>>;
 
-/// Decides.
+/// Decides. A refusal holds what was checked, itself among it.
 pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
     let consent = Consent { words: accept };
-    match goal {
+    let decision = match goal {
         Goal::SetUp => setup::decide(view, consent),
         Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
         Goal::Rejoin { node } => rejoin::decide(view, node.as_deref(), consent),
         Goal::Status => Ok(status(view)),
-    }
+    };
+    decision.map_err(|mut refusal| {
+        if !refusal.checks.iter().any(|check| check.verdict == CheckVerdict::Refused) {
+            let check = Check::of(&refusal, CheckVerdict::Refused);
+            refusal.checks.push(check);
+        }
+        refusal
+    })
 }
 
 /// What was accepted by name.
@@ -197,16 +209,20 @@ struct Consent<'a> {
 
 impl Consent<'_> {
     /// Passes when the refusal's word was accepted, and notes that in the plan.
-    fn or(self, refusal: Box<Refusal>, plan: &mut Plan) -> Result<(), Box<Refusal>> {
+    fn or(self, mut refusal: Box<Refusal>, plan: &mut Plan) -> Result<(), Box<Refusal>> {
         match &refusal.accept {
             Some(word) if self.words.contains(word) => {
+                plan.checks.push(Check::of(&refusal, CheckVerdict::Accepted));
                 if !plan.accepted.contains(word) {
                     plan.accepted.push(word.clone());
                 }
                 plan.fact(format!("{}: {} (accepted)", refusal.check, refusal.value));
                 Ok(())
             }
-            Some(_) | None => Err(refusal),
+            Some(_) | None => {
+                refusal.checks.clone_from(&plan.checks);
+                Err(refusal)
+            }
         }
     }
 }
