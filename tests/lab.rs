@@ -1,9 +1,11 @@
 //! The lab lane: makes a practice ward with matron itself, runs its tests on real hosts, engines and servers, and takes
 //! the ward away. Part of `cargo test`; alone: `cargo test --test lab`. `MATRON_LAB_KEEP=1` leaves the ward up.
+//! `cargo pg-matrix` is the same door with `--matrix`: all majors instead of the lane's tests.
 
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     unreachable_pub,
     reason = "a lane without a harness is its own door, says itself what it does, and waits for real hosts"
@@ -13,6 +15,10 @@
 mod cluster;
 #[path = "lab/hosts.rs"]
 mod hosts;
+#[path = "lab/life.rs"]
+mod life;
+#[path = "lab/matrix.rs"]
+mod matrix;
 #[path = "lab/ward.rs"]
 mod ward;
 
@@ -20,10 +26,17 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Majors of the lane, the first the ward's default; `cargo pg-matrix` runs all there are.
+const MAJORS: &[u8] = &[17, 11, 15, 18];
+
 /// A test: its name and what it does with the ward.
 type Test = (&'static str, fn(&ward::Ward) -> Result<(), String>);
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == "--matrix") {
+        return matrix::run(&words[at + 1..]);
+    }
     let mut arguments = Arguments::from_args();
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
@@ -31,7 +44,8 @@ fn main() -> ExitCode {
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));
-    let ward = if needed { Some(ward::Ward::up()) } else { None };
+    let size = ward::Size { majors: MAJORS.to_vec(), hosts: 4 };
+    let ward = if needed { Some(ward::Ward::up("lab", size)) } else { None };
     let ward: &'static _ = Box::leak(Box::new(ward));
     let trials = tests
         .into_iter()

@@ -1,17 +1,15 @@
-//! Clusters on practice hosts: set up, lose the primary's host, fail over, come back, rejoin, for each version.
-
-use std::time::{Duration, Instant};
+//! Clusters on practice hosts: lives of pairs of the versions that differ most, and what a pair must refuse or repair.
 
 use super::Test;
+use super::life::{self, PASSWORD, fresh, pg};
 use super::ward::{Ward, last_json};
 
 pub const TESTS: &[Test] = &[
     ("cluster::missing_password_is_refused_by_name_before_anything_runs", missing_password),
-    ("cluster::pg11_setup_failover_rejoin", |ward| life(ward, 11)),
-    ("cluster::pg13_setup_failover_rejoin", |ward| life(ward, 13)),
-    ("cluster::pg15_setup_failover_rejoin", |ward| life(ward, 15)),
-    ("cluster::pg18_setup_failover_rejoin", |ward| life(ward, 18)),
-    ("cluster::pg17_setup_failover_rejoin", |ward| life(ward, 17)),
+    ("cluster::pg11_lives", |ward| life::whole(ward, 11)),
+    ("cluster::pg15_lives", |ward| life::whole(ward, 15)),
+    ("cluster::pg18_lives", |ward| life::whole(ward, 18)),
+    ("cluster::pg17_lives", |ward| life::whole(ward, 17)),
     ("cluster::a_line_deleted_from_a_rendered_file_is_repaired_alone", repaired_alone),
     ("cluster::failover_is_refused_while_the_primary_answers", failover_refused),
     ("cluster::data_of_another_cluster_is_refused", foreign_data),
@@ -19,33 +17,6 @@ pub const TESTS: &[Test] = &[
     ("cluster::archive_is_told_of_every_node", archive),
     ("cluster::demo_ends_well_and_says_so_in_json", demo),
 ];
-
-/// The password of the archive's user in the ward's inventory.
-const PASSWORD: &str = "ward-0nly-practice";
-
-/// Rows written before the loss.
-const ROWS: u32 = 200;
-
-/// The words that make the pair of `major`.
-fn pair(major: u8) -> Vec<String> {
-    vec![
-        "-e".into(),
-        format!("pg_image=matron-lab/postgres:{major}"),
-        "-e".into(),
-        "pg_synchronous=on".into(),
-    ]
-}
-
-fn pg(ward: &Ward, verb: &str, major: u8, more: &[&str]) -> super::ward::Ran {
-    let pair = pair(major);
-    let mut words: Vec<&str> = pair.iter().map(String::as_str).collect();
-    words.extend(["-l", "h1,h2"]);
-    if verb != "status" {
-        words.push("--yes");
-    }
-    words.extend(more);
-    ward.with_inventory(&["pg", verb], &words)
-}
 
 fn missing_password(ward: &Ward) -> Result<(), String> {
     fresh(ward)?;
@@ -62,122 +33,9 @@ fn missing_password(ward: &Ward) -> Result<(), String> {
     }
 }
 
-/// Brings both hosts back, whatever an earlier test did to them, and empties them.
-fn fresh(ward: &Ward) -> Result<(), String> {
-    for host in ["h1", "h2"] {
-        ward.lab("heal", host)?;
-        started(ward, host)?;
-        ward.empty(host)?;
-    }
-    Ok(())
-}
-
-/// Waits until a host has finished its start.
-fn started(ward: &Ward, host: &str) -> Result<(), String> {
-    let line = "case $(systemctl is-system-running) in running|degraded) ;; *) exit 1;; esac";
-    ward.wait(&format!("{host} has started"), Duration::from_secs(60), || {
-        ward.on_host(host, line).code == 0
-    })
-}
-
-/// A whole life of a pair.
-fn life(ward: &Ward, major: u8) -> Result<(), String> {
-    fresh(ward)?;
-    pg(ward, "setup", major, &[]).expect_code(0)?;
-    let again = pg(ward, "setup", major, &[]).expect_code(0)?;
-    for host in ["h1", "h2"] {
-        if again.tally(host, "changed")? != 0 {
-            return Err(format!("the second setup changed something on {host}:\n{}", again.stdout));
-        }
-    }
-    expect_sql(
-        ward,
-        "h1",
-        "select state || ' ' || (sync_state in ('sync', 'quorum')) from pg_stat_replication",
-        "streaming true",
-    )?;
-    ward.sql("h1", "create table t (n int primary key)")?;
-    for first in (1..=ROWS).step_by(50) {
-        let insert = format!("insert into t select generate_series({first}, {first} + 49)");
-        ward.sql("h1", &insert)?;
-    }
-
-    ward.lab("kill", "h1")?;
-    let refused = pg(ward, "failover", major, &["-T", "3"]);
-    if refused.code == 0 {
-        return Err(format!(
-            "failover did not ask for the unreachable primary to be accepted:\n{}",
-            refused.all()
-        ));
-    }
-    refused.expect_says("refused: old primary")?;
-    fail_over(ward, major)?;
-    expect_sql(ward, "h2", "select pg_is_in_recovery()", "f")?;
-    expect_sql(ward, "h2", "select count(*) from t", &ROWS.to_string())?;
-    ward.sql("h2", "insert into t values (-1)")?;
-    // What is owed is said while the host is away: this run cannot reach it, which is exit 4, and says so.
-    let owed = pg(ward, "status", major, &["-T", "3"]);
-    owed.expect_says("h1")?.expect_says("owe")?;
-
-    ward.lab("heal", "h1")?;
-    started(ward, "h1")?;
-    // The guard has had its say: whatever runs on h1 now, it is no primary.
-    let end = Instant::now() + Duration::from_secs(5);
-    while Instant::now() < end {
-        if ward.sql("h1", "select pg_is_in_recovery()").is_ok_and(|answer| answer == "f") {
-            return Err("the old primary came back writable: two primaries".into());
-        }
-        std::thread::sleep(Duration::from_millis(500));
-    }
-    pg(ward, "rejoin", major, &[]).expect_code(0)?;
-    expect_sql(ward, "h2", "select state from pg_stat_replication", "streaming")?;
-    expect_sql(ward, "h1", "select pg_is_in_recovery()", "t")?;
-    let kept = ward.on_host("h1", "ls -d /srv/matron/ward/aside/*");
-    if kept.code != 0 {
-        return Err(format!("the old data was not kept aside: {}", kept.all()));
-    }
-    ward.wait("the standby has every row", Duration::from_secs(20), || {
-        ward.sql("h1", "select count(*) from t").is_ok_and(|count| count == (ROWS + 1).to_string())
-    })?;
-    pg(ward, "status", major, &[]).expect_code(0)?.expect_says("healthy")?;
-    // Run once more the other way round, it is a pair in order.
-    let after = pg(ward, "setup", major, &[]).expect_code(0)?;
-    for host in ["h1", "h2"] {
-        if after.tally(host, "failed")? != 0 {
-            return Err(format!("setup after the rejoin failed on {host}:\n{}", after.stdout));
-        }
-    }
-    Ok(())
-}
-
-/// Fails over. While the standby has heard from the old primary a moment ago, matron refuses: an operator tries again.
-fn fail_over(ward: &Ward, major: u8) -> Result<(), String> {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        let accept = ["-T", "3", "--accept", "old-primary-unreachable"];
-        let ran = pg(ward, "failover", major, &accept);
-        let early = ran.all().contains("old-primary-answers-peers");
-        if ran.code == 0 || !early || Instant::now() > end {
-            return ran.expect_code(0).map(drop);
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    }
-}
-
-fn expect_sql(ward: &Ward, host: &str, sql: &str, want: &str) -> Result<(), String> {
-    ward.wait(&format!("on {host}: {sql} = {want}"), Duration::from_secs(20), || {
-        ward.sql(host, sql).is_ok_and(|answer| answer == want)
-    })
-    .map_err(|why| format!("{why}; it answers {:?}", ward.sql(host, sql)))
-}
-
 /// Leaves a pair of 17 that is in order, whoever is primary.
 fn healthy(ward: &Ward) -> Result<(), String> {
-    if pg(ward, "status", 17, &[]).all().contains("healthy") {
-        return Ok(());
-    }
-    fresh(ward)?;
-    pg(ward, "setup", 17, &[]).expect_code(0).map(drop)
+    life::healthy(ward, 17)
 }
 
 fn repaired_alone(ward: &Ward) -> Result<(), String> {

@@ -6,16 +6,20 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// PostgreSQL majors the lane runs; the first is the ward's default.
-pub const MAJORS: &[u8] = &[17, 11, 13, 15, 18];
-
-/// Hosts of the ward: the pair h1/h2 for databases, h3 and h4 for whatever needs hosts of its own.
-const HOSTS: u8 = 4;
+/// What a ward is made of.
+#[derive(Clone, Debug)]
+pub struct Size {
+    /// PostgreSQL majors to have images of; the first is the ward's default.
+    pub majors: Vec<u8>,
+    /// How many hosts: the pair h1/h2 for databases, the rest for whatever needs hosts of its own.
+    pub hosts: u8,
+}
 
 /// A practice ward that is up.
 #[derive(Debug)]
 pub struct Ward {
     name: String,
+    size: Size,
     folder: PathBuf,
     inventory: PathBuf,
     scratch: PathBuf,
@@ -82,14 +86,15 @@ impl From<Output> for Ran {
 
 impl Ward {
     /// Makes the ward, saying what it installs.
-    pub fn up() -> Result<Self, String> {
+    pub fn up(lane: &str, size: Size) -> Result<Self, String> {
         // Another name makes the lane a ward of its own, beside one that is in use.
-        let name = std::env::var("MATRON_LAB_WARD").unwrap_or_else(|_| "lab".to_owned());
+        let name = std::env::var("MATRON_LAB_WARD").unwrap_or_else(|_| lane.to_owned());
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         std::fs::create_dir_all(&scratch)
             .map_err(|error| format!("{}: {error}", scratch.display()))?;
         let ward = Self {
             name,
+            size,
             folder: PathBuf::from("/var/lib/matron-lab"),
             inventory: scratch.join("inventory"),
             scratch,
@@ -97,7 +102,9 @@ impl Ward {
         // Records of an earlier lane would be taken for this one's.
         std::fs::remove_dir_all(ward.state()).ok();
         eprintln!(
-            "making a practice ward: {HOSTS} hosts, PostgreSQL {MAJORS:?} (`matron lab up` says what it installs)"
+            "making a practice ward: {} hosts, PostgreSQL {} (`matron lab up` says what it installs)",
+            ward.size.hosts,
+            ward.majors()
         );
         let made = ward.lab_up();
         eprint!("{}", made.stderr);
@@ -107,7 +114,6 @@ impl Ward {
 
     /// Runs `matron lab up` as the lane wants the ward.
     pub fn lab_up(&self) -> Ran {
-        let majors: Vec<String> = MAJORS.iter().map(u8::to_string).collect();
         self.matron(&[
             "lab",
             "up",
@@ -115,14 +121,19 @@ impl Ward {
             "--ward",
             &self.name,
             "--hosts",
-            &HOSTS.to_string(),
+            &self.size.hosts.to_string(),
             "--pg",
-            &majors.join(","),
+            &self.majors(),
             "--folder",
             &self.folder.to_string_lossy(),
             "--inventory",
             &self.inventory.to_string_lossy(),
         ])
+    }
+
+    /// Returns the majors as a flag's value.
+    fn majors(&self) -> String {
+        self.size.majors.iter().map(u8::to_string).collect::<Vec<_>>().join(",")
     }
 
     /// Takes the ward away; images stay for the next run.
@@ -221,6 +232,14 @@ impl Ward {
         found.stdout.trim().to_owned()
     }
 
+    /// Tells whether a host has power.
+    pub fn is_running(&self, host: &str) -> bool {
+        let form = "{{ .State.Running }}";
+        let found =
+            run(Command::new("docker").args(["inspect", "-f", form, &self.container(host)]));
+        found.stdout.trim() == "true"
+    }
+
     /// Runs SQL in a host's database container over its local socket, past matron.
     pub fn sql(&self, host: &str, sql: &str) -> Result<String, String> {
         let line = format!(
@@ -245,7 +264,6 @@ impl Ward {
 
     /// Runs the demo on this ward.
     pub fn demo(&self) -> Ran {
-        let majors: Vec<String> = MAJORS.iter().map(u8::to_string).collect();
         self.matron(&[
             "lab",
             "demo",
@@ -255,9 +273,9 @@ impl Ward {
             "--output",
             "json",
             "--hosts",
-            &HOSTS.to_string(),
+            &self.size.hosts.to_string(),
             "--pg",
-            &majors.join(","),
+            &self.majors(),
             "--folder",
             &self.folder.to_string_lossy(),
             "--inventory",
