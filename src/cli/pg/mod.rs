@@ -1,0 +1,81 @@
+//! `matron pg`: thin verbs over the bundled playbooks. Each says what it will run where, and asks, unless `--yes`.
+//!
+//! Lives here: the verbs and the flags they share. The verbs' work is in a file each; `act.rs` is what those have in common
+//! that only find and run a playbook.
+
+mod act;
+mod status;
+
+use clap::{Args, Subcommand};
+
+use self::act::act;
+use self::status::status;
+use super::failure::Failure;
+use super::flags::{BecomeFlags, ConnectFlags, HostFlags, RunFlags, TaskFlags};
+use super::world::RunRequest;
+
+/// Operate PostgreSQL clusters
+#[derive(Debug, Args)]
+pub(super) struct PgArgs {
+    #[command(subcommand)]
+    verb: PgVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum PgVerb {
+    /// Show each cluster as its nodes answer now
+    Status(Common),
+    /// Set up hosts, primary and standbys (site.yml)
+    Setup(Acting),
+    /// Clone missing standbys from the primary (standby.yml)
+    Clone(Acting),
+    /// Make the best standby the primary when the old one is lost (failover.yml)
+    Failover(Acting),
+    /// Bring a former primary back as a standby (rejoin.yml)
+    Rejoin(Acting),
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    hosts: HostFlags,
+    #[command(flatten)]
+    connect: ConnectFlags,
+    #[command(flatten)]
+    become_flags: BecomeFlags,
+    #[command(flatten)]
+    run: RunFlags,
+}
+
+#[derive(Debug, Args)]
+struct Acting {
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Accept this fact by name, such as old-primary-unreachable; may be given again
+    #[arg(long, value_name = "FACT", value_delimiter = ',')]
+    accept: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
+    match args.verb {
+        PgVerb::Status(common) => status(common).await,
+        PgVerb::Setup(acting) => act(acting, "site", "set up").await,
+        PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
+        PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
+        PgVerb::Rejoin(acting) => act(acting, "rejoin", "rejoin nodes of").await,
+    }
+}
+
+fn request(common: Common) -> RunRequest {
+    RunRequest {
+        hosts: common.hosts,
+        connect: common.connect,
+        become_flags: common.become_flags,
+        run: common.run,
+        tasks: TaskFlags::default(),
+        ..RunRequest::default()
+    }
+}
