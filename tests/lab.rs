@@ -17,6 +17,8 @@ mod cluster;
 mod hosts;
 #[path = "lab/life.rs"]
 mod life;
+#[path = "lab/lock.rs"]
+mod lock;
 #[path = "lab/matrix.rs"]
 mod matrix;
 #[path = "lab/ward.rs"]
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
-    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS].concat();
+    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS, lock::TESTS].concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

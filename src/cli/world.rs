@@ -189,6 +189,7 @@ impl RunRequest {
             host_keys: host_keys(connect),
             force_handlers: self.tasks.force_handlers,
             show_scripts: self.run.show_scripts,
+            purpose: purpose(),
         })
     }
 }
@@ -391,6 +392,13 @@ fn person(folder: PathBuf) -> Person {
     let hostname = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let agent = env("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
     Person { user, home, agent, folder, hostname }
+}
+
+/// Says what this process is, for others who meet its locks: the words before the first flag, which hold no secret.
+fn purpose() -> String {
+    let verb: Vec<String> =
+        std::env::args().skip(1).take_while(|word| !word.starts_with('-')).collect();
+    format!("pid {}: matron {}", std::process::id(), verb.join(" "))
 }
 
 fn state_dir(given: Option<&Path>, home: &Path) -> PathBuf {

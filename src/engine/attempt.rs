@@ -329,6 +329,7 @@ impl<'a> Attempt<'a> {
             events: &run.world.events,
             redactor: &run.world.redactor,
             show_scripts: run.world.options.show_scripts,
+            locks: &run.locks,
             connection: Mutex::new(None),
         };
         if job.plan.kind == TaskKind::GatherFacts && !facts::wanted(&job.scene) {

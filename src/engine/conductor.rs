@@ -74,6 +74,7 @@ pub(super) async fn run(
             }
         }
     }
+    run.locks.release().await;
     run.fleet.close().await;
     let failure = run.stopped().or(failure);
     if failure.is_none() && conductor.start_at.is_some() {

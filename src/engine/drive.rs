@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::Ask;
 use crate::engine::connection::Way;
+use crate::engine::locks::Locks;
 use crate::event::Event;
 use crate::modules::{Action, Done, Mode, Step, UploadSource};
 use crate::names::HostName;
@@ -27,6 +28,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) redactor: &'a crate::secret::Redactor,
     /// Shows every script before it is sent (`--show-scripts`).
     pub(crate) show_scripts: bool,
+    /// Locks that the run holds on hosts.
+    pub(crate) locks: &'a Locks,
     pub(crate) connection: Mutex<Option<Arc<dyn Connection>>>,
 }
 
@@ -99,6 +102,12 @@ impl Drive<'_> {
                     answer = self.asker.ask(&question) => Done::Answered(answer),
                     () = self.cancel.cancelled() => return Err(self.cancelled()),
                 }
+            }
+            Step::Lock { name } => {
+                let connection = self.connection().await?;
+                Done::Locked(
+                    self.locks.take(connection, self.host, &self.way.identity, &name).await?,
+                )
             }
             Step::Done(_) => Done::Waited,
         })

@@ -6,7 +6,7 @@
 //! `task.rs` and `attempt.rs` (one task on one host: loop, when, until, register ...), `include.rs`, `handlers.rs`,
 //! `settle.rs` (what a finished task does to the run), `connection.rs` (variables to an address), `drive.rs` (an action's
 //! steps over a connection), `scene.rs` (what tasks share), `magic.rs`, `facts.rs`, `conductor.rs` (plays, batches, recap),
-//! `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
+//! `locks.rs` (locks on hosts), `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
 
 mod adhoc;
 mod arguments;
@@ -23,6 +23,7 @@ mod handlers;
 mod host_run;
 mod include;
 mod list;
+mod locks;
 mod magic;
 mod naming;
 mod result;
@@ -100,6 +101,8 @@ pub struct Options {
     pub force_handlers: bool,
     /// `--flush-cache` and fact cache are the language issue's work.
     pub show_scripts: bool,
+    /// What this run is, in words for others who want the same hosts: `pid 4711: matron pg setup`.
+    pub purpose: String,
 }
 
 /// What the engine is given to work with; made by the door.

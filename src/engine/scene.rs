@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::engine::World;
 use crate::engine::compile::{PlayPlan, RoleView, TaskPlan};
+use crate::engine::locks::Locks;
 use crate::engine::magic;
 use crate::engine::strategy::started;
 use crate::engine::view::value_of;
@@ -31,6 +32,8 @@ pub(crate) struct Run {
     pub(crate) templar: Templar,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) loader: Loader,
+    /// Locks on hosts, given back when the run ends.
+    pub(crate) locks: Locks,
     pub(crate) tags: Selection,
     pub(crate) ids: AtomicU64,
     /// Whether anything can read facts.
@@ -82,11 +85,14 @@ impl Run {
     ) -> Self {
         let tags = Selection::new(&world.options.tags, &world.options.skip_tags);
         let magic = Arc::new(magic::of_run(&world, &inventory));
+        let (person, purpose) = (&world.person, &world.options.purpose);
+        let holder = format!("{}@{} ({purpose})", person.user, person.hostname);
         Self {
             world,
             templar,
             fleet,
             loader,
+            locks: Locks::new(holder),
             tags,
             ids: AtomicU64::new(1),
             facts_wanted,

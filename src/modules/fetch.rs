@@ -172,7 +172,11 @@ impl Action for Fetching {
                     .with("remote_checksum", self.sum.clone());
                 Step::Done(outcome.with_effect(Effect::Keep { path: self.dest.clone(), content }))
             }
-            Done::Uploaded(_) | Done::Waited | Done::Answered(_) | Done::Lost(_) => unexpected(),
+            Done::Uploaded(_)
+            | Done::Waited
+            | Done::Answered(_)
+            | Done::Locked(_)
+            | Done::Lost(_) => unexpected(),
         }
     }
 

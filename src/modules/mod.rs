@@ -45,6 +45,7 @@ mod pg_decide;
 mod pg_fence;
 mod pg_hba;
 mod pg_image;
+mod pg_lock;
 mod pg_node;
 mod pg_observe;
 mod pg_password;
@@ -134,6 +135,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_fence::PgFence,
     &pg_hba::PgHba,
     &pg_image::PgImage,
+    &pg_lock::PgLock,
     &pg_observe::PgObserve,
     &pg_password::PgPassword,
     &pg_promote::PgPromote,
@@ -235,6 +237,12 @@ pub enum Step {
     Wait(Duration),
     /// Ask the person at the terminal (`pause`), then [`Done::Answered`].
     Ask(Question),
+    /// Take a lock on the host, held by a channel of its own until the run ends or its connection does. The answer is
+    /// [`Done::Locked`].
+    Lock {
+        /// Its name: `[a-z0-9_.-]+`.
+        name: String,
+    },
     /// Finished.
     Done(Outcome),
 }
@@ -252,6 +260,8 @@ pub enum Done {
     Waited,
     /// What the person typed; `None` when nobody can be asked or the time was up.
     Answered(Option<String>),
+    /// The lock is ours, or who holds it and since when.
+    Locked(Result<(), String>),
     /// The connection was lost or could not be made, and why; only for actions that bear it ([`Action::bears_loss`]). The
     /// next step that needs the host connects anew.
     Lost(String),

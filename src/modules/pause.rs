@@ -117,9 +117,11 @@ impl Action for PauseAction {
         match done {
             Done::Waited => Step::Done(self.outcome(String::new())),
             Done::Answered(answer) => Step::Done(self.outcome(answer.unwrap_or_default())),
-            Done::Reply(_) | Done::Uploaded(_) | Done::Downloaded(_) | Done::Lost(_) => {
-                unexpected()
-            }
+            Done::Reply(_)
+            | Done::Uploaded(_)
+            | Done::Downloaded(_)
+            | Done::Locked(_)
+            | Done::Lost(_) => unexpected(),
         }
     }
 

@@ -322,7 +322,11 @@ impl Action for Place {
                 self.uploaded = true;
                 Step::Send(self.placement.script(self.mode).var("uploaded", path))
             }
-            Done::Downloaded(_) | Done::Waited | Done::Answered(_) | Done::Lost(_) => unexpected(),
+            Done::Downloaded(_)
+            | Done::Waited
+            | Done::Answered(_)
+            | Done::Locked(_)
+            | Done::Lost(_) => unexpected(),
         }
     }
 

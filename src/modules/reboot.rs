@@ -222,7 +222,9 @@ impl Action for Rebooting {
                     Step::Done(Outcome::failed(text).with("rebooted", false))
                 }
             },
-            Done::Uploaded(_) | Done::Downloaded(_) | Done::Answered(_) => unexpected(),
+            Done::Uploaded(_) | Done::Downloaded(_) | Done::Answered(_) | Done::Locked(_) => {
+                unexpected()
+            }
         }
     }
 

@@ -113,7 +113,9 @@ impl Action for Waiting {
             Done::Reply(reply) => self.again(reply.took, "the host does not run scripts"),
             // How long the failed try took is not known; it was at most the time for one.
             Done::Lost(why) => self.again(self.connect, &why),
-            Done::Uploaded(_) | Done::Downloaded(_) | Done::Answered(_) => unexpected(),
+            Done::Uploaded(_) | Done::Downloaded(_) | Done::Answered(_) | Done::Locked(_) => {
+                unexpected()
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +16,16 @@ use crate::transport::{Connection, Identity, OutputLine, TransportError, Transpo
 const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// `flock` where it is there: the kernel drops the lock with its last holder. Otherwise a folder that names its holder's
-/// process, so that one left behind by a crash is known for what it is. `cat` ends when our end of the channel does.
+/// process, so that one left behind by a crash is known for what it is. It is given back when our end of the channel ends,
+/// or has not been heard of for two minutes: a cable that was pulled ends no connection.
 const HOLD: &str = r#"
+wait_for_end() {
+if command -v timeout >/dev/null 2>&1; then
+while [ -n "$(timeout 120 head -c 1)" ]; do :; done
+else
+cat >/dev/null
+fi
+}
 for folder in /run/lock /var/lock /tmp; do [ -d "$folder" ] && [ -w "$folder" ] && break; done
 lock=$folder/matron-$name.lock
 held() { printf 'held-by %s\n' "$(tr '\n' ' ' <"$lock.who" 2>/dev/null)"; exit 75; }
@@ -27,7 +35,7 @@ if command -v flock >/dev/null 2>&1; then
 exec 9<"$lock" || exit 74
 flock -n 9 || held
 mine
-cat >/dev/null
+wait_for_end
 rm -f "$lock.who"
 else
 if ! mkdir "$lock.d" 2>/dev/null; then
@@ -37,9 +45,22 @@ fi
 trap 'rm -rf "$lock.d" "$lock.who"' EXIT
 echo $$ >"$lock.d/pid"
 mine
-cat >/dev/null
+wait_for_end
 fi
 "#;
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_secs(15);
+
+/// Tells the host that we live, until this is aborted, which ends the stream.
+async fn beat(mut hold: DuplexStream) {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        if hold.write_all(b".").await.is_err() {
+            return;
+        }
+    }
+}
 
 /// Why a lock was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +81,7 @@ pub enum LockError {
 /// A held lock. Dropping it gives it back; [`HostLock::release`] also waits until that is done.
 #[derive(Debug)]
 pub struct HostLock {
-    hold: Option<DuplexStream>,
+    beat: JoinHandle<()>,
     work: JoinHandle<Result<Reply, TransportError>>,
 }
 
@@ -107,7 +128,7 @@ impl HostLock {
             }
         };
         match line.as_deref() {
-            Some("locked") => Ok(Self { hold: Some(hold), work }),
+            Some("locked") => Ok(Self { beat: tokio::spawn(beat(hold)), work }),
             Some(text) => match text.strip_prefix("held-by ") {
                 Some(holder) => {
                     let holder = match holder.trim() {
@@ -132,12 +153,18 @@ impl HostLock {
 
     /// Gives the lock back and waits until the host has done so.
     pub async fn release(mut self) {
-        drop(self.hold.take());
+        self.beat.abort();
         match tokio::time::timeout(Duration::from_secs(5), &mut self.work).await {
             Ok(Ok(Ok(_))) => {}
             Ok(Ok(Err(error))) => tracing::debug!(%error, "the lock ended with its connection"),
             Ok(Err(error)) => tracing::warn!(%error, "the lock's task failed"),
             Err(_) => tracing::warn!("the lock was not given back in time"),
         }
+    }
+}
+
+impl Drop for HostLock {
+    fn drop(&mut self) {
+        self.beat.abort();
     }
 }

@@ -259,6 +259,7 @@ impl ShellHost {
                 }
                 Step::Wait(_) => Done::Waited,
                 Step::Ask(_) => Done::Answered(None),
+                Step::Lock { .. } => Done::Locked(Ok(())),
                 Step::Done(outcome) => return outcome,
             };
             step = action.resume(done);

@@ -386,9 +386,11 @@ impl Action for Waiting {
                 }
                 self.wait(self.sleep.max(Duration::from_millis(100)).min(rest))
             }
-            Done::Uploaded(_) | Done::Downloaded(_) | Done::Answered(_) | Done::Lost(_) => {
-                unexpected()
-            }
+            Done::Uploaded(_)
+            | Done::Downloaded(_)
+            | Done::Answered(_)
+            | Done::Locked(_)
+            | Done::Lost(_) => unexpected(),
         }
     }
 
