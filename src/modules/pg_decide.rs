@@ -12,7 +12,7 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::Outcome;
-use crate::postgres::decide::{Act, Check, Goal, Loss, Plan, Refusal, decide};
+use crate::postgres::decide::{Act, By, Check, Goal, Loss, Plan, Refusal, decide};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
 use crate::postgres::view::{Answer, Node, View};
@@ -21,6 +21,8 @@ use crate::postgres::view::{Answer, Node, View};
 pub(super) struct PgDecide;
 
 const GOALS: &[&str] = &["set_up", "failover", "rejoin", "status"];
+
+const WAYS: &[&str] = &["auto", "rewind", "clone"];
 
 static DOC: Doc = Doc {
     name: "pg_decide",
@@ -36,6 +38,14 @@ each by its own word in `accept`.",
             ArgKind::Str,
             "The standby to promote, or the node to rejoin. Left out: decided here.",
         ),
+        ArgDoc {
+            default: "auto",
+            ..arg(
+                "by",
+                ArgKind::Choice(WAYS),
+                "How a node that went its own way is rejoined: rewound where that can work and copied otherwise, or as told.",
+            )
+        },
         arg(
             "observations",
             ArgKind::Dict,
@@ -63,6 +73,10 @@ each by its own word in `accept`.",
         ),
         ("report", "The cluster in lines for people: verdict, nodes, findings."),
         ("verdict", "The state of the cluster as it was seen."),
+        (
+            "forks",
+            "By node that went its own way: timeline, lsn, and the stretches of WAL that only it has.",
+        ),
         ("facts", "What the decision rests on."),
         ("accepted", "What was accepted by name and mattered."),
         ("checks", "What was checked: name, node, value, limit, verdict. A refusal has them too."),
@@ -79,10 +93,15 @@ impl Module for PgDecide {
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let accept = args.list("accept")?.unwrap_or_default();
         let node = args.text("node")?.filter(|node| !node.is_empty());
+        let by = match args.choice("by", WAYS, "auto")? {
+            "rewind" => By::Rewind,
+            "clone" => By::Clone,
+            _ => By::Auto,
+        };
         let goal = match args.choice("goal", GOALS, "status")? {
             "set_up" => Goal::SetUp,
             "failover" => Goal::Failover { candidate: node },
-            "rejoin" => Goal::Rejoin { node },
+            "rejoin" => Goal::Rejoin { node, by },
             _ => Goal::Status,
         };
         let view = view(args, cx)?;
@@ -202,6 +221,7 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("report", json!(report(view)))
         .with("size", json!(size))
         .with("verdict", view.verdict().word())
+        .with("forks", serde_json::to_value(&plan.forks).unwrap_or_default())
         .with("facts", json!(plan.facts))
         .with("accepted", json!(plan.accepted))
 }

@@ -46,7 +46,7 @@ content. The fact `pg_engine` holds what was found, with the dialect of the vers
     reach: Reach::Visible,
     returns: &[(
         "ansible_facts.pg_engine",
-        "pgdata, volume, below, data, uid, gid, stop_signal, major, version, libc, image_id, dialect.",
+        "pgdata, volume, below, data, uid, gid, stop_signal, major, version, libc, programs, image_id, dialect.",
     )],
     examples: "- name: Ask the image\n  pg_image:\n",
 };
@@ -55,11 +55,14 @@ const INSPECT: &str = r#"command -v docker >/dev/null 2>&1 || give_up "there is 
 id=$(docker image inspect -f '{{.Id}}' "$image" 2>/dev/null) || { reply absent 1; exit 0; }
 reply inspect "$(docker image inspect -f '{{json .}}' "$image")"
 # What a run of the image says can only change with its content, which the id stands for.
-known=/var/cache/matron/image-${id#sha256:}
+known=/var/cache/matron/image-${id#sha256:}.programs
 if [ -s "$known" ]; then
   probe=$(cat "$known")
 else
-  probe=$(docker run --rm --network none --entrypoint sh "$image" -c 'id -u postgres && id -g postgres && postgres --version && (getconf GNU_LIBC_VERSION 2>/dev/null || echo musl)' 2>&1 </dev/null) ||
+  probe=$(docker run --rm --network none --entrypoint sh "$image" -c 'id -u postgres && id -g postgres && postgres --version && (getconf GNU_LIBC_VERSION 2>/dev/null || echo musl)
+      for program in pg_rewind pg_waldump pg_xlogdump pg_controldata; do
+        "$program" --version 2>/dev/null | while read -r name _ version _; do echo "$name $version"; done
+      done' 2>&1 </dev/null) ||
     give_up "the image $image does not behave as a PostgreSQL image: $probe"
   mkdir -p /var/cache/matron 2>/dev/null && printf '%s\n' "$probe" >"$known.$$" 2>/dev/null && mv -f "$known.$$" "$known"
 fi
@@ -164,8 +167,18 @@ fn facts(reply: &Reply, ask: &Ask) -> Result<Json, String> {
     };
     let version = lines.next().unwrap_or_default().trim().to_owned();
     let libc = lines.next().unwrap_or_default().trim().to_owned();
+    let programs: Vec<(String, String)> = lines
+        .filter_map(|line| line.trim().split_once(' '))
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect();
     let major = Major::parse(&version).map_err(|error| format!("image {image}: {error}"))?;
     let dialect = Dialect::of(major).map_err(|error| format!("image {image}: {error}"))?;
+    // A program of another major would not understand the data: it counts as none.
+    let programs: Map<String, Json> = programs
+        .into_iter()
+        .filter(|(_, version)| Major::parse(version) == Ok(major))
+        .map(|(name, version)| (name, version.into()))
+        .collect();
 
     let volumes = config["Volumes"].as_object();
     let volume = volumes.and_then(|volumes| volumes.keys().next().cloned());
@@ -199,6 +212,7 @@ fn facts(reply: &Reply, ask: &Ask) -> Result<Json, String> {
         "version": version.trim_start_matches("postgres (PostgreSQL) "),
         "major": major.to_string(),
         "libc": libc,
+        "programs": programs,
         "dialect": dialect_for_templates(dialect),
     }))
 }
@@ -238,7 +252,7 @@ mod tests {
         Reply { fields: Fields(fields), ..Reply::default() }
     }
 
-    const PROBE_18: &str = "999\n999\npostgres (PostgreSQL) 18.6 (Debian 18.6-3)\nglibc 2.43";
+    const PROBE_18: &str = "999\n999\npostgres (PostgreSQL) 18.6 (Debian 18.6-3)\nglibc 2.43\npg_rewind 18.6\npg_waldump 17.2";
 
     #[test]
     fn version_18_keeps_its_data_below_the_volume() {
@@ -250,6 +264,7 @@ mod tests {
             (&json!("/var/lib/postgresql"), &json!("/18/docker"))
         );
         assert_eq!((&engine["major"], &engine["owner"]), (&json!("18"), &json!("999:999")));
+        assert_eq!(engine["programs"], json!({"pg_rewind": "18.6"}), "of another major is none");
     }
 
     #[test]

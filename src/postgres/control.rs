@@ -56,6 +56,12 @@ pub struct ControlData {
     pub checksums: Option<bool>,
     /// `wal_log_hints` is on; `None` when it was not told.
     pub wal_log_hints: Option<bool>,
+    /// Bytes in a WAL segment; `None` when it was not told.
+    #[serde(default)]
+    pub segment_bytes: Option<u64>,
+    /// The file does not match its checksum.
+    #[serde(default)]
+    pub damaged: bool,
 }
 
 /// Why a control file's text was not understood.
@@ -113,6 +119,8 @@ impl ControlData {
                 .filter(|lsn| *lsn != Lsn(0)),
             checksums: find("Data page checksum version").map(|value| value != "0"),
             wal_log_hints: find("wal_log_hints setting").map(|value| value == "on"),
+            segment_bytes: find("Bytes per WAL segment").and_then(|value| value.parse().ok()),
+            damaged: text.to_lowercase().contains("crc checksum does not match"),
         })
     }
 }

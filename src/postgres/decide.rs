@@ -6,9 +6,13 @@
 mod checks;
 mod failover;
 mod rejoin;
+mod rewind;
 mod setup;
 
+use std::collections::BTreeMap;
+
 pub use checks::{Check, CheckVerdict};
+pub use rewind::{By, Fork, Stretch};
 use serde::{Deserialize, Serialize};
 
 use super::observation::Role;
@@ -28,6 +32,8 @@ pub enum Goal {
     Rejoin {
         /// Only this one; all of them when it is not named.
         node: Option<String>,
+        /// How those are brought back that went their own way.
+        by: By,
     },
     /// Nothing but a verdict.
     Status,
@@ -51,6 +57,10 @@ pub enum Act {
     Promote,
     /// Prove that it takes writes.
     VerifyWrite,
+    /// List and keep what only it holds.
+    ListLost,
+    /// Make its data that of the primary again, by copying what differs.
+    Rewind,
     /// Move its data aside.
     MoveAside,
     /// Copy the primary's data.
@@ -105,6 +115,9 @@ pub struct Plan {
     pub accepted: Vec<String>,
     /// What was checked, in order, each with what was found.
     pub checks: Vec<Check>,
+    /// By node: where it left the primary's history.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub forks: BTreeMap<String, Fork>,
 }
 
 impl Plan {
@@ -117,6 +130,7 @@ impl Plan {
             facts: Vec::new(),
             accepted: Vec::new(),
             checks: Vec::new(),
+            forks: BTreeMap::new(),
         }
     }
 
@@ -189,7 +203,7 @@ pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
     let decision = match goal {
         Goal::SetUp => setup::decide(view, consent),
         Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
-        Goal::Rejoin { node } => rejoin::decide(view, node.as_deref(), consent),
+        Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
         Goal::Status => Ok(status(view)),
     };
     decision.map_err(|mut refusal| {

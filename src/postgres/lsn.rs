@@ -24,6 +24,27 @@ impl Lsn {
     }
 }
 
+/// Bytes in a WAL segment where nobody chose another size.
+pub const SEGMENT_BYTES: u64 = 16 << 20;
+
+impl Lsn {
+    /// Returns the first position of a WAL segment from its file's name: with its timeline (24 digits) or without (16).
+    pub fn of_segment(name: &str, segment_bytes: u64) -> Option<Self> {
+        let digits = name.get(name.len().checked_sub(16)?..)?;
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let high = u64::from_str_radix(&digits[..8], 16).ok()?;
+        let number = u64::from_str_radix(&digits[8..], 16).ok()?;
+        Some(Self((high << 32).checked_add(number.checked_mul(segment_bytes)?)?))
+    }
+
+    /// Returns the digits of the name of the segment that holds this position, without its timeline.
+    pub fn segment_digits(self, segment_bytes: u64) -> String {
+        format!("{:08X}{:08X}", self.0 >> 32, (self.0 & 0xFFFF_FFFF) / segment_bytes.max(1))
+    }
+}
+
 impl FromStr for Lsn {
     type Err = LsnError;
 

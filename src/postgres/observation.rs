@@ -137,6 +137,27 @@ pub struct Container {
     pub exit_code: Option<i32>,
 }
 
+/// What tells whether `pg_rewind` can bring a node back.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rewindable {
+    /// Programs that the node's image has, of those that not every image has (`pg_rewind`, `pg_waldump`); nothing when it was
+    /// not asked.
+    pub programs: Option<Vec<String>>,
+    /// Page checksums are on.
+    pub checksums: Option<bool>,
+    /// `wal_log_hints` is on.
+    pub wal_log_hints: Option<bool>,
+    /// `full_page_writes` is on; asked of a running server.
+    pub full_page_writes: Option<bool>,
+    /// The lowest position of which the node still has the WAL.
+    pub wal_from: Option<Lsn>,
+    /// A rewind was begun and did not end.
+    pub interrupted: bool,
+    /// Its control file does not match its checksum.
+    pub damaged: bool,
+}
+
 /// Everything seen on one host about its node.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -189,6 +210,8 @@ pub struct Observation {
     pub clock: Option<u64>,
     /// The guard is installed.
     pub guard: bool,
+    /// Whether it could be rewound.
+    pub rewind: Rewindable,
     /// Why a running server did not answer.
     pub trouble: Option<String>,
 }

@@ -54,6 +54,36 @@ impl History {
         self.left.iter().find(|(id, _)| *id == timeline).map(|(_, lsn)| *lsn)
     }
 
+    /// Returns the timelines before this one, oldest first, each with the position where it was left.
+    pub fn left(&self) -> &[(TimelineId, Lsn)] {
+        &self.left
+    }
+
+    /// Returns the last timeline that two histories share, and up to where they share it; nothing when they share none.
+    ///
+    /// A history does not name its own timeline: `own` and `other_own` are those that the two are of.
+    pub fn parts_from(
+        &self,
+        own: TimelineId,
+        other: &Self,
+        other_own: TimelineId,
+    ) -> Option<(TimelineId, Lsn)> {
+        let end = Lsn(u64::MAX);
+        let ours = self.left.iter().copied().chain([(own, end)]);
+        let theirs = other.left.iter().copied().chain([(other_own, end)]);
+        let mut shared = None;
+        for ((own, left), (other, other_left)) in ours.zip(theirs) {
+            if own != other {
+                break;
+            }
+            shared = Some((own, left.min(other_left)));
+            if left != other_left {
+                break;
+            }
+        }
+        shared.filter(|(_, lsn)| *lsn != end)
+    }
+
     /// Tells whether a node that is at `lsn` of `timeline` can follow a primary on `current` with this history: it may not
     /// hold anything that the primary's history does not.
     pub fn can_be_followed_by(&self, current: TimelineId, timeline: TimelineId, lsn: Lsn) -> bool {
@@ -86,6 +116,20 @@ mod tests {
         assert!(!follows(2, 0x500_0061));
         assert!(follows(3, 0x900_0000));
         assert!(!follows(4, 0x100_0000));
+    }
+
+    #[test]
+    fn two_histories_part_where_the_first_of_them_left() {
+        let parts = |ours: &str, own, theirs: &str, other| {
+            let (ours, theirs) = (History::parse(ours).unwrap(), History::parse(theirs).unwrap());
+            ours.parts_from(TimelineId(own), &theirs, TimelineId(other))
+        };
+        assert_eq!(parts("", 1, FILE, 3), Some((TimelineId(1), Lsn(0x300_0148))));
+        assert_eq!(parts("1\t0/2000000\n", 4, FILE, 3), Some((TimelineId(1), Lsn(0x200_0000))));
+        let (ours, at) = ("1\t0/3000148\n2\t0/6000000\n", Lsn(0x500_0060));
+        assert_eq!(parts(ours, 4, FILE, 3), Some((TimelineId(2), at)));
+        assert_eq!(parts(FILE, 3, FILE, 3), None);
+        assert_eq!(parts("", 9, FILE, 3), None);
     }
 
     #[test]

@@ -136,6 +136,8 @@ pub enum Finding {
     },
     /// It was primary once, does not run, and nothing keeps it from starting writable but its guard.
     Unfenced,
+    /// A rewind of it was begun and did not end.
+    HalfRewound,
     /// An open debt.
     Owed(Debt),
     /// A restart policy would start it behind the guard's back.
@@ -187,6 +189,7 @@ impl fmt::Display for Finding {
             }
             Self::NotRunning { role } => write!(f, "does not run ({})", role.word()),
             Self::Unfenced => f.write_str("was a primary and is not fenced"),
+            Self::HalfRewound => f.write_str("was being rewound, and that did not end"),
             Self::Owed(debt) => write!(
                 f,
                 "owed: {} was not fenced when {} was promoted ({}): {}",
@@ -341,6 +344,9 @@ fn findings_of(
             out.push(Finding::NotRunning { role: seen.role });
         }
     }
+    if seen.rewind.interrupted {
+        out.push(Finding::HalfRewound);
+    }
     if let (Some(marker), Some(data)) = (&seen.marker, &seen.system_identifier)
         && marker != data
     {
@@ -380,6 +386,10 @@ fn findings_of(
 pub fn can_follow(seen: &Observation, primary: &Observation) -> bool {
     let (Some(own), Some(current)) = (seen.timeline, primary.timeline) else { return false };
     let Some(lsn) = furthest(seen) else { return false };
+    // A rewind that did not end leaves data that only looks whole.
+    if seen.rewind.interrupted {
+        return false;
+    }
     let crashed_primary = seen.role == Role::Stopped
         && !seen.control.as_ref().is_some_and(|control| {
             control.state.is_clean()

@@ -19,6 +19,8 @@ if [ -s "$data/PG_VERSION" ]; then
     reply history "$(cat "$history")"
   fi
   reply control "$(control_text "$data")"
+  reply wal_first "$(ls "$data/pg_wal" "$data/pg_xlog" 2>/dev/null | sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)$/\1/p' | sort | head -n 1)"
+  [ -e "$root/rewind.begun" ] && reply half_rewound 1
 elif [ -e "$root/clone.begun" ]; then
   reply half 1
 elif [ -d "$root/data" ] && [ -n "$(find "$root/data" ! -type d ! -path '*/lost+found/*' 2>/dev/null | head -n 1)" ]; then
@@ -45,7 +47,7 @@ case $state in
     ;;
   *)
     if [ -s "$data/PG_VERSION" ] && docker image inspect "$image" >/dev/null 2>&1; then
-      whole=$(docker run --rm --network none --user "$owner" -e LC_ALL=C --mount "type=bind,src=$data,dst=/pgdata,readonly" --entrypoint pg_controldata "$image" /pgdata 2>/dev/null </dev/null) && reply control "$whole"
+      whole=$(docker run --rm --network none --user "$owner" -e LC_ALL=C --mount "type=bind,src=$data,dst=/pgdata,readonly" --entrypoint pg_controldata "$image" /pgdata 2>&1 </dev/null) && reply control "$whole"
     fi
     ;;
 esac

@@ -20,8 +20,9 @@ use crate::outcome::Outcome;
 use crate::postgres::conninfo::ConnInfo;
 use crate::postgres::control::ControlData;
 use crate::postgres::dialect::{Dialect, Receiver};
+use crate::postgres::lsn::{Lsn, SEGMENT_BYTES};
 use crate::postgres::observation::{
-    Container, Debt, Follower, Observation, PeerAnswer, Role, Slot, Upstream,
+    Container, Debt, Follower, Observation, PeerAnswer, Rewindable, Role, Slot, Upstream,
 };
 use crate::postgres::timeline::TimelineId;
 use crate::postgres::version::ServerVersion;
@@ -73,6 +74,7 @@ struct Look {
     image: String,
     owner: String,
     peers: String,
+    programs: Option<Vec<String>>,
     seen: Observation,
 }
 
@@ -101,6 +103,7 @@ impl Module for PgObserve {
             image: settings.text("image")?,
             owner: settings.text("owner")?,
             peers,
+            programs: programs(&settings)?,
             seen: Observation::default(),
         }))
     }
@@ -144,6 +147,7 @@ impl Action for Look {
             Ok(seen) => seen,
             Err(text) => return Step::Done(Outcome::failed(text)),
         };
+        self.seen.rewind.programs.clone_from(&self.programs);
         let dialect =
             self.seen.version_num.map(|number| Dialect::of(ServerVersion(number).major()));
         match dialect {
@@ -171,6 +175,12 @@ fn outcome(seen: &Observation) -> Outcome {
         outcome.data = map;
     }
     outcome
+}
+
+/// Returns the programs that `pg_image` found in the image.
+fn programs(settings: &Settings<'_, '_>) -> Result<Option<Vec<String>>, ArgError> {
+    let found = settings.json("programs")?;
+    Ok(found.as_ref().and_then(Json::as_object).map(|map| map.keys().cloned().collect()))
 }
 
 /// Reads the answer of `ask.sh`.
@@ -207,6 +217,17 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
     for line in fields.all("conninfo").filter(|line| !line.trim().is_empty()) {
         point_at(&mut upstream, &unquoted(&line));
     }
+    let rewind = Rewindable {
+        checksums: control.as_ref().and_then(|control| control.checksums),
+        wal_log_hints: control.as_ref().and_then(|control| control.wal_log_hints),
+        wal_from: reply.field("wal_first").and_then(|name| {
+            let bytes = control.as_ref().and_then(|control| control.segment_bytes);
+            Lsn::of_segment(&name, bytes.unwrap_or(SEGMENT_BYTES))
+        }),
+        interrupted: fields.is_set("half_rewound"),
+        damaged: control.as_ref().is_some_and(|control| control.damaged),
+        ..Rewindable::default()
+    };
     let debts = fields.all("debt").filter_map(|text| serde_json::from_str::<Debt>(&text).ok());
     let peer = |node: String| PeerAnswer { node, answers: true };
     Ok(Observation {
@@ -230,6 +251,7 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
         peers: fields.all("answers").map(peer).collect(),
         disk_free: number("free").map(|kilobytes| kilobytes.saturating_mul(1024)),
         clock: number("clock"),
+        rewind,
         guard: fields.is_set("guard"),
         trouble: if fields.is_set("docker_down") {
             Some("the Docker engine does not answer".to_owned())
@@ -306,6 +328,9 @@ fn question(dialect: &Dialect) -> String {
   'delay_ms', greatest(0, (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint),
   'size', (select sum(pg_database_size(oid)) from pg_database),
   'synchronous', current_setting('synchronous_standby_names'),
+  'checksums', current_setting('data_checksums'),
+  'hints', current_setting('wal_log_hints'),
+  'full_pages', current_setting('full_page_writes'),
   'receiver', {receiver},
   'followers', (select coalesce(json_agg(json_build_object('name', application_name, 'address', host(client_addr), 'state', state,
     'sync_state', sync_state, 'replayed', replay_{position}::text, 'flushed', flush_{position}::text)), '[]') from pg_stat_replication),
@@ -349,6 +374,10 @@ fn add_answer(seen: &mut Observation, answer: &Json) {
         .take()
         .and_then(|history| history.strip_prefix(mark.as_deref()?).map(str::to_owned));
     seen.size = number(&answer["size"]);
+    let switch = |value: &Json| value.as_str().map(|text| text == "on");
+    seen.rewind.checksums = switch(&answer["checksums"]);
+    seen.rewind.wal_log_hints = switch(&answer["hints"]);
+    seen.rewind.full_page_writes = switch(&answer["full_pages"]);
     seen.synchronous = text(&answer["synchronous"]);
     let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
     seen.followers = list(&answer["followers"])

@@ -23,6 +23,8 @@ fn every_major_is_read_alike() {
             minimum_recovery: None,
             checksums: Some(checksums),
             wal_log_hints: Some(false),
+            segment_bytes: Some(16 << 20),
+            damaged: false,
         };
         assert_eq!(in_production(text), expected);
     }
@@ -40,6 +42,17 @@ fn clean_stop_of_a_primary_is_told_from_a_crash() {
 fn clean_stop_of_a_standby_is_its_own_state() {
     let stopped = in_production(include_str!("fixtures/11-shut-down-in-recovery.txt"));
     assert_eq!(stopped.state, ControlState::ShutDownInRecovery);
+}
+
+#[test]
+fn damage_is_told_in_the_words_of_every_major() {
+    let text = include_str!("fixtures/17-shut-down.txt");
+    for warning in [
+        "WARNING: Calculated CRC checksum does not match value stored in file.",
+        "pg_controldata: warning: calculated CRC checksum does not match value stored in file",
+    ] {
+        assert!(in_production(&format!("{warning}\n{text}")).damaged);
+    }
 }
 
 #[test]

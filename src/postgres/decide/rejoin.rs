@@ -1,10 +1,14 @@
 //! Rejoining: every node that does not follow the primary follows it again, and nothing is thrown away.
+//!
+//! A node that holds nothing the primary has not just follows. One that went its own way is rewound where that can work, and
+//! copied anew otherwise; what it alone held is listed and kept first.
 
-use super::{Act, Consent, Decision, Plan, Refusal, check_systems};
+use super::rewind::{Obstacle, fork, obstacles};
+use super::{Act, By, Check, CheckVerdict, Consent, Decision, Plan, Refusal, check_systems};
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View, can_follow};
 
-pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) -> Decision {
+pub(super) fn decide(view: &View, wanted: Option<&str>, by: By, consent: Consent<'_>) -> Decision {
     let mut plan = Plan::new(None);
     check_systems(view, consent, &mut plan)?;
     let (primary, truth) = proven_primary(view, consent, &mut plan)?;
@@ -17,7 +21,7 @@ pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) ->
             continue;
         }
         match node.seen() {
-            Some(seen) => bring_back(&mut plan, node, seen, primary, truth)?,
+            Some(seen) => bring_back(&mut plan, node, seen, (primary, truth), by)?,
             None => plan.fact(format!("{} was not seen and is left alone", node.name)),
         }
     }
@@ -100,15 +104,15 @@ fn bring_back(
     plan: &mut Plan,
     node: &Node,
     seen: &Observation,
-    primary: &Node,
-    truth: &Observation,
+    (primary, truth): (&Node, &Observation),
+    by: By,
 ) -> Result<(), Box<Refusal>> {
     let name = node.name.as_str();
     match seen.role {
         Role::Standby if seen.upstream.is_streaming() && follows(seen, primary) => {
             plan.fact(format!("{name} follows {} already", primary.name));
         }
-        Role::Standby | Role::Stopped if can_follow(seen, truth) => {
+        Role::Standby | Role::Stopped if by != By::Clone && can_follow(seen, truth) => {
             plan.fact(format!(
                 "{name} holds nothing that {} does not: it follows without a new copy",
                 primary.name
@@ -116,15 +120,7 @@ fn bring_back(
             plan.step_about(name, Act::Follow, &primary.name);
         }
         Role::Primary | Role::Standby | Role::Stopped => {
-            let timeline =
-                seen.timeline.map_or_else(|| "?".to_owned(), |timeline| timeline.to_string());
-            plan.fact(format!(
-                "{name} went its own way on timeline {timeline}: its data goes aside"
-            ));
-            plan.step(name, Act::Fence);
-            plan.step(name, Act::MoveAside);
-            plan.step_about(name, Act::Clone, &primary.name);
-            plan.step_about(name, Act::Follow, &primary.name);
+            went_its_own_way(plan, node, seen, (primary, truth), by)?;
         }
         Role::Empty | Role::HalfCloned => {
             plan.step_about(name, Act::Clone, &primary.name);
@@ -152,6 +148,78 @@ fn bring_back(
         plan.step_about(&primary.name, Act::PayDebt, name);
     }
     Ok(())
+}
+
+/// Rewinds a node, or copies the primary anew; either way what only it held is listed and kept before anything is touched.
+fn went_its_own_way(
+    plan: &mut Plan,
+    node: &Node,
+    seen: &Observation,
+    (primary, truth): (&Node, &Observation),
+    by: By,
+) -> Result<(), Box<Refusal>> {
+    let name = node.name.as_str();
+    let fork = fork(seen, truth);
+    let timeline = seen.timeline.map_or_else(|| "?".to_owned(), |timeline| timeline.to_string());
+    let since = fork.as_ref().map_or_else(
+        || "where it left the primary's history is not known".to_owned(),
+        |fork| format!("its part from {} on is in no other node", fork.lsn),
+    );
+    plan.fact(format!("{name} went its own way on timeline {timeline}: {since}"));
+    let against = obstacles(seen, truth, fork.as_ref());
+    let rewind = match by {
+        By::Clone => {
+            plan.fact(format!("{name} is copied anew, as told"));
+            false
+        }
+        By::Auto | By::Rewind if against.is_empty() => {
+            note(plan, name, CheckVerdict::Passed, "it can", "");
+            plan.fact(format!("{name} is rewound: only what differs is copied"));
+            true
+        }
+        By::Auto => {
+            let why = in_words(&against);
+            note(plan, name, CheckVerdict::Noted, &why, "nothing in its way");
+            plan.fact(format!("{name} is copied anew, for it cannot be rewound: {why}"));
+            false
+        }
+        By::Rewind => {
+            return Err(Refusal::new(
+                &format!("rewind of {name}"),
+                in_words(&against),
+                "nothing in its way",
+                "Let it be copied anew: matron pg rejoin --by clone, or -e pg_rejoin_by=clone.",
+            ));
+        }
+    };
+    plan.step(name, Act::Fence);
+    plan.step(name, Act::ListLost);
+    if rewind {
+        plan.step_about(name, Act::Rewind, &primary.name);
+    } else {
+        plan.step(name, Act::MoveAside);
+        plan.step_about(name, Act::Clone, &primary.name);
+    }
+    plan.step_about(name, Act::Follow, &primary.name);
+    if let Some(fork) = fork {
+        plan.forks.insert(name.to_owned(), fork);
+    }
+    Ok(())
+}
+
+fn note(plan: &mut Plan, node: &str, verdict: CheckVerdict, value: &str, limit: &str) {
+    plan.checks.push(Check {
+        name: "rewind".to_owned(),
+        node: Some(node.to_owned()),
+        value: value.to_owned(),
+        limit: limit.to_owned(),
+        verdict,
+    });
+}
+
+fn in_words(obstacles: &[Obstacle]) -> String {
+    let words: Vec<_> = obstacles.iter().map(Obstacle::to_string).collect();
+    words.join("; ")
 }
 
 fn follows(seen: &Observation, primary: &Node) -> bool {

@@ -65,6 +65,8 @@ fn stopped(state: ControlState, timeline: u32, lsn: u64) -> Observation {
         minimum_recovery: None,
         checksums: Some(true),
         wal_log_hints: Some(true),
+        segment_bytes: None,
+        damaged: false,
     });
     seen.standby_configured =
         matches!(state, ControlState::ShutDownInRecovery | ControlState::InArchiveRecovery);
