@@ -239,6 +239,8 @@ pub struct Reply {
     pub fields: Fields,
     /// Run time on the host, as seen from here.
     pub took: Duration,
+    /// This machine's clock when the script was sent and when its answer was there.
+    pub between: Option<(std::time::SystemTime, std::time::SystemTime)>,
     /// Set when the script ran into its deadline and was killed.
     pub timed_out: bool,
 }

@@ -249,6 +249,7 @@ impl Host {
             stderr: part("stderr"),
             fields: crate::shell::Fields::parse(&part("reply")).expect("fields"),
             took: std::time::Duration::from_millis(1),
+            between: None,
             timed_out: false,
         }
     }

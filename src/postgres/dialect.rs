@@ -67,6 +67,16 @@ pub struct Dialect {
     pub receiver: Receiver,
     /// `pg_control_system()` and the other `pg_control_*` functions are there.
     pub control_functions: bool,
+    /// `pg_current_wal_flush_lsn` (or its older name) is there.
+    pub flush_position: bool,
+    /// `pg_stat_replication` has `write_lag`, `flush_lag` and `replay_lag`.
+    pub lag_columns: bool,
+    /// `pg_stat_activity.wait_event` is there.
+    pub wait_events: bool,
+    /// `pg_stat_activity.backend_type` is there.
+    pub backend_type: bool,
+    /// `pg_database.datcollversion` is there.
+    pub database_collation: bool,
     /// `pg_settings.pending_restart` is there.
     pub pending_restart: bool,
     /// `pg_logical_emit_message` is there: a write that leaves nothing behind.
@@ -216,6 +226,11 @@ const V9_4: Dialect = Dialect {
     wal: XLOG,
     receiver: Receiver::Absent,
     control_functions: false,
+    flush_position: false,
+    lag_columns: false,
+    wait_events: false,
+    backend_type: false,
+    database_collation: false,
     pending_restart: false,
     emits_messages: false,
     sync_names: SyncNames::List,
@@ -240,6 +255,8 @@ const V9_6: Dialect = Dialect {
     slot_reserves: true,
     receiver: Receiver::Received,
     control_functions: true,
+    flush_position: true,
+    wait_events: true,
     emits_messages: true,
     sync_names: SyncNames::Count,
     end_of_life: "2021-11",
@@ -254,6 +271,8 @@ const V10: Dialect = Dialect {
     passwords: Passwords::Either,
     passfile_keyword: true,
     wal: WAL,
+    lag_columns: true,
+    backend_type: true,
     sync_names: SyncNames::FirstOrAny,
     end_of_life: "2022-11",
     ..V9_6
@@ -297,7 +316,8 @@ const V14: Dialect = Dialect {
     ..V13
 };
 
-const V15: Dialect = Dialect { major: Major::new(15, 0), end_of_life: "2027-11", ..V14 };
+const V15: Dialect =
+    Dialect { major: Major::new(15, 0), database_collation: true, end_of_life: "2027-11", ..V14 };
 
 const V16: Dialect =
     Dialect { major: Major::new(16, 0), trigger_setting: None, end_of_life: "2028-11", ..V15 };
@@ -486,6 +506,9 @@ mod tests {
         assert_eq!(majors(|row| row.trigger_setting.is_none()), "16 17 18");
         assert_eq!(majors(|row| row.manifest && row.slot_wal_limit), "13 14 15 16 17 18");
         assert_eq!(majors(|row| row.checksums_default), "18");
+        assert_eq!(majors(|row| !row.flush_position || !row.wait_events), "9.4 9.5");
+        assert_eq!(majors(|row| !row.lag_columns || !row.backend_type), "9.4 9.5 9.6");
+        assert_eq!(majors(|row| row.database_collation), "15 16 17 18");
         assert_eq!(majors(|row| row.passfile_keyword), "10 11 12 13 14 15 16 17 18");
     }
 }

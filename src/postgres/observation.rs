@@ -56,6 +56,10 @@ pub struct Upstream {
     pub timeline: Option<TimelineId>,
     /// Seconds since the last message, when there is a receiver.
     pub silent_seconds: Option<u64>,
+    /// Who really sends, where the server tells (11 and later).
+    pub sender: Option<String>,
+    /// The slot it uses there.
+    pub slot: Option<String>,
 }
 
 impl Upstream {
@@ -81,6 +85,21 @@ pub struct Follower {
     pub replayed: Option<Lsn>,
     /// What it has flushed.
     pub flushed: Option<Lsn>,
+    /// What was sent to it.
+    pub sent: Option<Lsn>,
+    /// What it has written.
+    pub written: Option<Lsn>,
+    /// Milliseconds from a commit's flush here to its flush there, lately (10 and later).
+    pub flush_lag_ms: Option<u64>,
+    /// Milliseconds from a commit's flush here to its replay there, lately (10 and later).
+    pub replay_lag_ms: Option<u64>,
+}
+
+impl Follower {
+    /// Tells whether it is one of those that commits wait for.
+    pub fn confirms(&self) -> bool {
+        self.state == "streaming" && matches!(self.sync_state.as_str(), "sync" | "quorum")
+    }
 }
 
 /// A physical replication slot.
@@ -95,6 +114,8 @@ pub struct Slot {
     pub restart: Option<Lsn>,
     /// `reserved`, `extended`, `unreserved`, `lost`; empty before 13.
     pub wal_status: String,
+    /// Bytes of WAL that are kept for it.
+    pub kept: Option<u64>,
 }
 
 /// Something that is owed: a node that could not be fenced when another one was promoted.
@@ -135,6 +156,103 @@ pub struct Container {
     pub restart_policy: String,
     /// How it ended last.
     pub exit_code: Option<i32>,
+    /// Digests under which registries know the image.
+    pub digests: Vec<String>,
+    /// The image's C library: `glibc 2.41`, `musl`.
+    pub libc: Option<String>,
+}
+
+/// An image that a host holds.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Image {
+    /// As the inventory names it.
+    pub name: String,
+    /// By content; empty when the host does not hold it.
+    pub id: String,
+    /// Digests under which registries know it.
+    pub digests: Vec<String>,
+    /// Its C library, where a run of it told that before.
+    pub libc: Option<String>,
+}
+
+/// The unit that starts the guard at boot.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuardUnit {
+    /// `enabled`, `disabled`, `boot hook` on a host without systemd; empty when there is none.
+    pub enabled: String,
+    /// `active`, `inactive`, `failed` …
+    pub active: String,
+    /// The last line that the guard wrote about this cluster.
+    pub said: Option<String>,
+}
+
+/// Room on the file system of the data, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disk {
+    /// Size of the file system.
+    pub size: Option<u64>,
+    /// Free for the database.
+    pub free: Option<u64>,
+    /// The data directory, as long as counting it does not take long.
+    pub data: Option<u64>,
+    /// `pg_wal` in it.
+    pub wal: Option<u64>,
+}
+
+/// The host's clock against this machine's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Skew {
+    /// Milliseconds it is ahead; negative when it is behind.
+    pub milliseconds: i64,
+    /// How far off that may be: half of the way there and back.
+    pub bound: u64,
+}
+
+/// A database whose text was sorted by another version of the C library than the server has now.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Collation {
+    /// The database.
+    pub database: String,
+    /// The version its indexes were made under (`datcollversion`).
+    pub made: String,
+    /// The version the server has.
+    pub has: String,
+}
+
+/// What goes on in a running server.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Load {
+    /// Client connections.
+    pub connections: Option<u64>,
+    /// `max_connections`.
+    pub max_connections: Option<u64>,
+    /// Clients that wait for a synchronous standby.
+    pub waiting_for_standby: u64,
+    /// Transactions open for more than a minute.
+    pub long_transactions: u64,
+    /// Seconds the oldest transaction is open.
+    pub oldest_transaction: Option<u64>,
+    /// Prepared transactions.
+    pub prepared: u64,
+    /// Seconds since the oldest of them was prepared.
+    pub oldest_prepared: Option<u64>,
+}
+
+/// The archiver.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Archiver {
+    /// `archive_mode`: `off`, `on`, `always`.
+    pub mode: String,
+    /// Segments that wait for it (`archive_status/*.ready`).
+    pub waiting: Option<u64>,
+    /// The last attempt failed.
+    pub failing: bool,
 }
 
 /// What tells whether `pg_rewind` can bring a node back.
@@ -174,10 +292,20 @@ pub struct Observation {
     pub marker: Option<String>,
     /// Current timeline: of the insertion point on a primary, of what is replayed on a standby, of the latest checkpoint when stopped.
     pub timeline: Option<TimelineId>,
+    /// The full version: `17.11`.
+    pub version: Option<String>,
     /// The furthest WAL position known: written on a primary, received on a standby, checkpoint when stopped.
     pub lsn: Option<Lsn>,
+    /// Written: by a primary, or by a standby's receiver where it tells (13 and later).
+    pub written: Option<Lsn>,
+    /// Received, on a standby.
+    pub received: Option<Lsn>,
+    /// Safe on disk.
+    pub flushed: Option<Lsn>,
     /// Replayed, on a standby.
     pub replayed: Option<Lsn>,
+    /// Replay is paused, on a standby.
+    pub paused: bool,
     /// Milliseconds since the last replayed commit, on a standby.
     pub replay_delay_ms: Option<u64>,
     /// The timeline's history file, on a primary.
@@ -190,6 +318,14 @@ pub struct Observation {
     pub slots: Vec<Slot>,
     /// `synchronous_standby_names`.
     pub synchronous: String,
+    /// `synchronous_commit`.
+    pub synchronous_commit: String,
+    /// What goes on in it.
+    pub load: Load,
+    /// Its archiver.
+    pub archiver: Archiver,
+    /// Databases whose collation version is not the server's (15 and later).
+    pub collations: Vec<Collation>,
     /// `pg_controldata`, when no server answers.
     pub control: Option<ControlData>,
     /// `standby.signal` or `recovery.conf` is in the data directory.
@@ -198,6 +334,8 @@ pub struct Observation {
     pub fenced: Option<String>,
     /// Its container.
     pub container: Container,
+    /// The image that the inventory wants, as this host holds it.
+    pub wanted: Image,
     /// What this host remembers as owed.
     pub debts: Vec<Debt>,
     /// Which other nodes answer, seen from here.
@@ -206,12 +344,18 @@ pub struct Observation {
     pub size: Option<u64>,
     /// Free bytes where the data lies.
     pub disk_free: Option<u64>,
+    /// Room on its disk.
+    pub disk: Disk,
     /// The host's clock, seconds since 1970.
     pub clock: Option<u64>,
+    /// The host's clock against this machine's.
+    pub skew: Option<Skew>,
     /// The guard is installed.
     pub guard: bool,
     /// Whether it could be rewound.
     pub rewind: Rewindable,
+    /// The unit that starts it.
+    pub guard_unit: GuardUnit,
     /// Why a running server did not answer.
     pub trouble: Option<String>,
 }

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -79,6 +79,7 @@ impl Shells {
             shell = self.shell(launch, identity) => shell?,
             () = cancel.cancelled() => return Err(cancelled(launch.host())),
         };
+        let mut sent = SystemTime::now();
         let id = shell.send_flight(flight).await?;
         if let Some(stopped) = started(launch, &mut shell, cancel).await? {
             if stopped.is_up {
@@ -94,6 +95,9 @@ impl Shells {
                 reply = shell.reply(id, at + 1) => {
                     let mut reply = reply?;
                     reply.took = began.elapsed();
+                    let answered = SystemTime::now();
+                    reply.between = Some((sent, answered));
+                    sent = answered;
                     let failed = reply.status != 0;
                     replies.push(reply);
                     if failed {

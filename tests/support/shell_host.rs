@@ -296,6 +296,7 @@ impl ShellHost {
             stderr: output.stderr,
             fields,
             took: began.elapsed(),
+            between: None,
             timed_out: false,
         }
     }

@@ -3,8 +3,10 @@
 //! Lives here: the module and its two questions: `ask.sh` (host, container, data directory) and the SQL that suits the
 //! server's version. Does not: what it means for the cluster (`postgres::view`).
 
+mod question;
+
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value as Json};
 
@@ -19,14 +21,16 @@ use crate::modules::{
 use crate::outcome::Outcome;
 use crate::postgres::conninfo::ConnInfo;
 use crate::postgres::control::ControlData;
-use crate::postgres::dialect::{Dialect, Receiver};
+use crate::postgres::dialect::Dialect;
 use crate::postgres::lsn::{Lsn, SEGMENT_BYTES};
 use crate::postgres::observation::{
-    Container, Debt, Follower, Observation, PeerAnswer, Rewindable, Role, Slot, Upstream,
+    Archiver, Container, Debt, Disk, GuardUnit, Image, Observation, PeerAnswer, Rewindable, Role,
+    Skew, Upstream,
 };
 use crate::postgres::timeline::TimelineId;
-use crate::postgres::version::ServerVersion;
+use crate::postgres::version::{Major, ServerVersion};
 use crate::shell::{Reply, Script};
+use question::{add_answer, question};
 
 /// See the file's head.
 pub(super) struct PgObserve;
@@ -34,7 +38,9 @@ pub(super) struct PgObserve;
 static DOC: Doc = Doc {
     name: "pg_observe",
     summary: "Looks at a database node: role, timeline, WAL positions, replication, control file, container, marker, debts.",
-    description: "Reads only. A running server is asked by SQL, a stopped one through its control file. `pg_decide` reads what is registered as `pg_node`.",
+    description: "Reads only, in one round trip where the version is known before. A running server is asked by SQL, a stopped one through its \
+control file. Nothing in it can hang: an engine or a server that does not answer is told as `trouble`. `pg_decide` reads what is registered as \
+`pg_node`. Works without `pg_image` before it: data directory and version are then found on the host.",
     args: &[
         container_arg(),
         superuser_arg(),
@@ -54,11 +60,30 @@ static DOC: Doc = Doc {
         ("system_identifier", "Which cluster the data belongs to."),
         ("timeline", "The node's timeline."),
         ("lsn", "The furthest WAL position it is known to hold."),
+        ("written", "WAL written; also `received`, `flushed`, `replayed`, each where it applies."),
+        ("version", "The server's full version."),
         ("upstream", "Where its WAL comes from, and whether it does."),
         ("followers", "Rows of pg_stat_replication."),
         ("slots", "Physical replication slots."),
         ("control", "pg_controldata of a stopped node."),
-        ("container", "State, image and restart policy of the container."),
+        (
+            "container",
+            "State, image (name, id, digests, C library), restart policy of the container.",
+        ),
+        ("wanted", "The image the inventory wants, as this host holds it."),
+        ("disk", "Size and free bytes of the file system, bytes of the data and of its WAL."),
+        (
+            "skew",
+            "Milliseconds the host's clock is ahead of this machine's, and how far off that may be.",
+        ),
+        (
+            "load",
+            "Connections, clients waiting for a synchronous standby, long and prepared transactions.",
+        ),
+        (
+            "guard_unit",
+            "Whether the guard's unit is enabled and active, and the last line it wrote.",
+        ),
         ("debts", "What this host remembers as owed."),
     ],
     examples: "- name: Look at the node\n  pg_observe:\n  register: pg_node\n",
@@ -75,6 +100,8 @@ struct Look {
     owner: String,
     peers: String,
     programs: Option<Vec<String>>,
+    /// The version the server is expected to be of: asked for at once, that saves a round trip.
+    expected: Option<&'static Dialect>,
     seen: Observation,
 }
 
@@ -97,16 +124,26 @@ impl Module for PgObserve {
         Ok(Box::new(Look {
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
-            data: settings.text("data")?,
+            data: settings.maybe("data").unwrap_or_default(),
             root: settings.text("root")?,
             etc: settings.text("etc")?,
             image: settings.text("image")?,
-            owner: settings.text("owner")?,
+            owner: settings.maybe("owner").unwrap_or_default(),
+            expected: expected(&settings),
             peers,
             programs: programs(&settings)?,
             seen: Observation::default(),
         }))
     }
+}
+
+/// Returns the version that `pg_image` found or, before it was asked, the one that the image's tag names.
+fn expected(settings: &Settings<'_, '_>) -> Option<&'static Dialect> {
+    let text = settings.maybe("major").or_else(|| {
+        let image = settings.maybe("image")?;
+        image.rsplit('/').next()?.split_once(':').map(|(_, tag)| tag.to_owned())
+    })?;
+    Dialect::of(Major::parse(&text).ok()?).ok()
 }
 
 impl Action for Look {
@@ -124,6 +161,11 @@ impl Action for Look {
                 .var("image", &self.image)
                 .var("owner", &self.owner)
                 .var("peers", &self.peers)
+                .var("sql", self.expected.map(question).unwrap_or_default())
+                .var(
+                    "sql_major",
+                    self.expected.map(|dialect| dialect.major.to_string()).unwrap_or_default(),
+                )
                 .within(Duration::from_secs(90)),
         )
     }
@@ -133,6 +175,17 @@ impl Action for Look {
         if let Some(trouble) = trouble(&reply) {
             return Step::Done(trouble);
         }
+        // The second trip brings the server's answer alone.
+        if self.seen.version_num.is_none() {
+            self.seen = match from_host(&reply) {
+                Ok(seen) => seen,
+                Err(text) => return Step::Done(Outcome::failed(text)),
+            };
+            if self.programs.is_some() {
+                self.seen.rewind.programs.clone_from(&self.programs);
+            }
+        }
+        self.seen.wanted.name.clone_from(&self.image);
         if let Some(answer) = reply.field("answer") {
             let answer = serde_json::from_str(&answer);
             return Step::Done(match answer {
@@ -143,11 +196,6 @@ impl Action for Look {
                 Err(error) => Outcome::failed(format!("the server's answer is not JSON: {error}")),
             });
         }
-        self.seen = match from_host(&reply) {
-            Ok(seen) => seen,
-            Err(text) => return Step::Done(Outcome::failed(text)),
-        };
-        self.seen.rewind.programs.clone_from(&self.programs);
         let dialect =
             self.seen.version_num.map(|number| Dialect::of(ServerVersion(number).major()));
         match dialect {
@@ -186,14 +234,17 @@ fn programs(settings: &Settings<'_, '_>) -> Result<Option<Vec<String>>, ArgError
 /// Reads the answer of `ask.sh`.
 fn from_host(reply: &Reply) -> Result<Observation, String> {
     let fields = &reply.fields;
-    let container = container(&reply.field("container").unwrap_or_default());
+    let container = container(reply);
     // The last `control` is the fullest: the image's own `pg_controldata`, where there is one.
     let control = match reply.field("control").filter(|text| !text.is_empty()) {
         Some(text) => Some(ControlData::parse(&text).map_err(|error| error.to_string())?),
         None => None,
     };
-    let running = container.state == "running";
-    let role = if running {
+    let running = matches!(container.state.as_str(), "running" | "paused" | "restarting");
+    // Behind an engine that does not answer a server may well run, unless it stopped in order.
+    let hidden = fields.is_set("docker_down")
+        && control.as_ref().is_some_and(|control: &ControlData| !control.state.is_clean());
+    let role = if running || hidden {
         Role::Starting
     } else if fields.is_set("major") {
         Role::Stopped
@@ -226,8 +277,10 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
         }),
         interrupted: fields.is_set("half_rewound"),
         damaged: control.as_ref().is_some_and(|control| control.damaged),
+        programs: programs_inside(reply),
         ..Rewindable::default()
     };
+    let disk = disk(reply);
     let debts = fields.all("debt").filter_map(|text| serde_json::from_str::<Debt>(&text).ok());
     let peer = |node: String| PeerAnswer { node, answers: true };
     Ok(Observation {
@@ -243,16 +296,25 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
             format!("# {}\n{text}", history_of.unwrap_or_default())
         }),
         upstream,
-        control: control.filter(|_| !running),
+        control: control.filter(|_| !running && !hidden),
         standby_configured: fields.is_set("standby_file"),
         fenced: reply.field("fenced").map(|text| text.trim().to_owned()),
         container,
         debts: debts.collect(),
         peers: fields.all("answers").map(peer).collect(),
-        disk_free: number("free").map(|kilobytes| kilobytes.saturating_mul(1024)),
-        clock: number("clock"),
+        wanted: wanted(reply),
+        archiver: Archiver { waiting: number("unarchived"), ..Archiver::default() },
         rewind,
+        disk_free: disk.free,
+        disk,
+        clock: epoch(reply, "clock").map(|clock| clock.as_secs()),
+        skew: skew(reply),
         guard: fields.is_set("guard"),
+        guard_unit: GuardUnit {
+            enabled: text("guard_enabled").unwrap_or_default(),
+            active: text("guard_active").unwrap_or_default(),
+            said: text("guard_said"),
+        },
         trouble: if fields.is_set("docker_down") {
             Some("the Docker engine does not answer".to_owned())
         } else {
@@ -262,16 +324,82 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
     })
 }
 
-fn container(line: &str) -> Container {
-    let mut parts = line.split('|').map(str::to_owned);
+fn container(reply: &Reply) -> Container {
+    let line = reply.field("container").unwrap_or_default();
+    let mut parts = line.trim().split('|').map(str::to_owned);
     let mut next = || parts.next().unwrap_or_default();
+    let (state, image, image_id, restart_policy) = (next(), next(), next(), next());
+    let exit_code = next().parse().ok();
+    let inside = reply.field("inside").or_else(|| reply.field("libc")).unwrap_or_default();
+    let libc = inside.lines().next().map(str::trim).filter(|libc| !libc.is_empty());
+    let (_, digests) = image_line(&reply.field("image").unwrap_or_default());
     Container {
-        state: next(),
-        image: next(),
-        image_id: next(),
-        restart_policy: next(),
-        exit_code: next().parse().ok(),
+        state,
+        image,
+        image_id,
+        restart_policy,
+        exit_code,
+        digests,
+        libc: libc.map(str::to_owned),
     }
+}
+
+/// Programs that the running container has, behind the line of its C library.
+fn programs_inside(reply: &Reply) -> Option<Vec<String>> {
+    let inside = reply.field("inside")?;
+    let mut lines = inside.lines().map(str::trim);
+    lines.next().filter(|libc| !libc.is_empty())?;
+    Some(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
+}
+
+/// Reads `ID|DIGEST DIGEST `; of a digest only what stands behind the repository's name counts.
+fn image_line(line: &str) -> (String, Vec<String>) {
+    let (id, digests) = line.trim().split_once('|').unwrap_or_default();
+    let digests = digests.split_whitespace().filter_map(|digest| digest.split_once('@'));
+    (id.to_owned(), digests.map(|(_, digest)| digest.to_owned()).collect())
+}
+
+fn wanted(reply: &Reply) -> Image {
+    let (id, digests) = image_line(&reply.field("images").unwrap_or_default());
+    let libc = reply.field("wanted_libc").map(|text| text.trim().to_owned());
+    Image { name: String::new(), id, digests, libc: libc.filter(|text| !text.is_empty()) }
+}
+
+fn disk(reply: &Reply) -> Disk {
+    let bytes = |text: &str| {
+        text.trim().parse::<u64>().ok().map(|kilobytes| kilobytes.saturating_mul(1024))
+    };
+    let whole = reply.field("disk").unwrap_or_default();
+    let mut whole = whole.split_whitespace().map(bytes);
+    let (size, free) = (whole.next().flatten(), whole.next().flatten());
+    let of = |key: &str| reply.field(key).and_then(|text| bytes(&text));
+    Disk { size, free, data: of("data_kilobytes"), wal: of("wal_kilobytes") }
+}
+
+/// Reads `1795384800.123456789`, or whole seconds where the host's `date` knows no more.
+fn epoch(reply: &Reply, key: &str) -> Option<Duration> {
+    let text = reply.field(key)?;
+    let (seconds, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let nanoseconds = format!("{fraction:0<9.9}").parse().ok()?;
+    Some(Duration::new(seconds.parse().ok()?, nanoseconds))
+}
+
+/// Compares clocks as NTP does: four readings, two here and two there; the way there and back bounds the error.
+fn skew(reply: &Reply) -> Option<Skew> {
+    let (sent, answered) = reply.between?;
+    let (first, last) = (epoch(reply, "clock")?, epoch(reply, "clock_end")?);
+    let since = |time: SystemTime| {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    let far = |time: Duration| i64::try_from(time.as_millis()).ok();
+    let (sent, answered, first, last) = (since(sent)?, since(answered)?, far(first)?, far(last)?);
+    let milliseconds = (first.checked_sub(sent)?.checked_add(last.checked_sub(answered)?)?) / 2;
+    let way = answered.checked_sub(sent)?.checked_sub(last.checked_sub(first)?)?;
+    // A clock that shows whole seconds is late by half of one on average.
+    let coarse = !reply.field("clock")?.contains('.');
+    let bound = u64::try_from(way).unwrap_or_default() / 2 + if coarse { 1000 } else { 1 };
+    Some(Skew { milliseconds, bound })
 }
 
 /// Takes the quotes off a setting's value as configuration files write it.
@@ -297,109 +425,6 @@ fn point_at(upstream: &mut Upstream, conninfo: &str) {
         upstream.host = info.get("host").map(str::to_owned);
         upstream.port = info.get("port").and_then(|port| port.parse().ok());
     }
-}
-
-/// Returns the one query that a running server is asked; its answer is one JSON object.
-fn question(dialect: &Dialect) -> String {
-    let word = dialect.wal.word;
-    let position = dialect.wal.position;
-    let walfile = if word == "wal" { "pg_walfile_name" } else { "pg_xlogfile_name" };
-    let receiver = if dialect.receiver == Receiver::Absent {
-        "null".to_owned()
-    } else {
-        "(select json_build_object('status', status, 'timeline', received_tli, 'conninfo', conninfo, \
-         'silent', greatest(0, extract(epoch from clock_timestamp() - last_msg_receipt_time))::bigint) from pg_stat_wal_receiver limit 1)"
-            .to_owned()
-    };
-    let recovery_timeline = if dialect.control_functions {
-        "(select greatest(c.timeline_id, r.min_recovery_end_timeline) from pg_control_checkpoint() c, pg_control_recovery() r)"
-    } else {
-        "null"
-    };
-    let status = if dialect.slot_wal_status { "wal_status" } else { "null" };
-    // Columns of pg_stat_replication: replay_lsn from 10 on, replay_location before.
-    format!(
-        "select json_build_object(
-  'in_recovery', pg_is_in_recovery(),
-  'timeline', case when pg_is_in_recovery() then {recovery_timeline}
-    else ('x' || substr({walfile}(pg_current_{word}_{position}()), 1, 8))::bit(32)::int end,
-  'lsn', ({furthest})::text,
-  'replayed', pg_last_{word}_replay_{position}()::text,
-  'delay_ms', greatest(0, (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint),
-  'size', (select sum(pg_database_size(oid)) from pg_database),
-  'synchronous', current_setting('synchronous_standby_names'),
-  'checksums', current_setting('data_checksums'),
-  'hints', current_setting('wal_log_hints'),
-  'full_pages', current_setting('full_page_writes'),
-  'receiver', {receiver},
-  'followers', (select coalesce(json_agg(json_build_object('name', application_name, 'address', host(client_addr), 'state', state,
-    'sync_state', sync_state, 'replayed', replay_{position}::text, 'flushed', flush_{position}::text)), '[]') from pg_stat_replication),
-  'slots', (select coalesce(json_agg(json_build_object('name', slot_name, 'active', active, 'restart', restart_lsn::text,
-    'wal_status', {status})), '[]') from pg_replication_slots where slot_type = 'physical')
-)",
-        furthest = dialect.furthest_position(),
-    )
-}
-
-fn add_answer(seen: &mut Observation, answer: &Json) {
-    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
-    let lsn = |value: &Json| value.as_str().and_then(|text| text.parse().ok());
-    let number = |value: &Json| value.as_u64();
-    let timeline =
-        |value: &Json| number(value).and_then(|number| u32::try_from(number).ok()).map(TimelineId);
-    let standby = answer["in_recovery"].as_bool().unwrap_or(true);
-    seen.role = if standby { Role::Standby } else { Role::Primary };
-    seen.trouble = None;
-    let receiver = &answer["receiver"];
-    seen.timeline = timeline(&answer["timeline"]).max(seen.timeline.filter(|_| standby));
-    if receiver.is_object() {
-        seen.upstream.status = text(&receiver["status"]);
-        seen.upstream.timeline = timeline(&receiver["timeline"]);
-        seen.upstream.silent_seconds = number(&receiver["silent"]);
-        if seen.upstream.is_streaming() {
-            seen.timeline = seen.timeline.max(seen.upstream.timeline);
-            point_at(&mut seen.upstream, &text(&receiver["conninfo"]));
-        }
-    }
-    seen.lsn = lsn(&answer["lsn"]);
-    if standby {
-        seen.replayed = lsn(&answer["replayed"]);
-        seen.replay_delay_ms = number(&answer["delay_ms"]);
-    } else {
-        seen.upstream = Upstream::default();
-    }
-    let mark = seen.timeline.map(|timeline| format!("# {timeline}\n"));
-    seen.history = seen
-        .history
-        .take()
-        .and_then(|history| history.strip_prefix(mark.as_deref()?).map(str::to_owned));
-    seen.size = number(&answer["size"]);
-    let switch = |value: &Json| value.as_str().map(|text| text == "on");
-    seen.rewind.checksums = switch(&answer["checksums"]);
-    seen.rewind.wal_log_hints = switch(&answer["hints"]);
-    seen.rewind.full_page_writes = switch(&answer["full_pages"]);
-    seen.synchronous = text(&answer["synchronous"]);
-    let list = |value: &Json| value.as_array().cloned().unwrap_or_default();
-    seen.followers = list(&answer["followers"])
-        .iter()
-        .map(|row| Follower {
-            name: text(&row["name"]),
-            address: text(&row["address"]),
-            state: text(&row["state"]),
-            sync_state: text(&row["sync_state"]),
-            replayed: lsn(&row["replayed"]),
-            flushed: lsn(&row["flushed"]),
-        })
-        .collect();
-    seen.slots = list(&answer["slots"])
-        .iter()
-        .map(|row| Slot {
-            name: text(&row["name"]),
-            active: row["active"].as_bool().unwrap_or_default(),
-            restart: lsn(&row["restart"]),
-            wal_status: text(&row["wal_status"]),
-        })
-        .collect();
 }
 
 /// Returns an observation from what was registered, or why there is none.

@@ -12,10 +12,12 @@ const RUNNING: &str = "running|lab/postgres:17|sha256:47b2|no|0";
 
 #[test]
 fn empty_host_is_empty() {
-    let seen = from_host(&reply(&[("clock", "1795384800"), ("free", "1024"), ("container", "")]));
+    let seen =
+        from_host(&reply(&[("clock", "1795384800"), ("disk", "4096 1024"), ("container", "")]));
     let expected = Observation {
         clock: Some(1_795_384_800),
         disk_free: Some(1_048_576),
+        disk: Disk { size: Some(4_194_304), free: Some(1_048_576), ..Disk::default() },
         ..Observation::default()
     };
     assert_eq!(seen, Ok(expected));
@@ -112,4 +114,54 @@ fn old_servers_are_asked_in_their_own_words() {
     );
     let new = question(of("17"));
     assert!(new.contains("pg_current_wal_lsn()") && new.contains("wal_status"), "{new}");
+}
+
+#[test]
+fn clock_is_compared_with_the_way_there_and_back_taken_out() {
+    let at = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    let mut told = reply(&[("clock", "1003.100000000"), ("clock_end", "1003.600000000")]);
+    // 40 ms there, 500 ms of work, 60 ms back; the host is 3 s ahead.
+    told.between = Some((at(1_000_060), at(1_000_660)));
+    assert_eq!(skew(&told), Some(Skew { milliseconds: 2990, bound: 51 }));
+}
+
+#[test]
+fn clock_of_whole_seconds_is_known_to_a_second() {
+    let at = |millis: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(millis);
+    let mut told = reply(&[("clock", "1000"), ("clock_end", "1000")]);
+    told.between = Some((at(1_000_100), at(1_000_200)));
+    assert_eq!(skew(&told), Some(Skew { milliseconds: -150, bound: 1050 }));
+}
+
+#[test]
+fn server_behind_an_engine_that_hangs_is_not_taken_for_stopped() {
+    let crashed = CONTROL_17.replace("shut down", "in production");
+    let told = |control: &str| {
+        let told = reply(&[("major", "17"), ("control", control), ("docker_down", "1")]);
+        from_host(&told).unwrap()
+    };
+    let seen = told(&crashed);
+    assert_eq!(
+        (seen.role, seen.trouble.as_deref()),
+        (Role::Starting, Some("the Docker engine does not answer"))
+    );
+    assert_eq!(told(CONTROL_17).role, Role::Stopped);
+}
+
+#[test]
+fn images_are_known_by_content_digest_and_c_library() {
+    let told = reply(&[
+        ("container", RUNNING),
+        ("images", "sha256:9a|mirror/postgres@sha256:d1 hub/postgres@sha256:d2 \n"),
+        ("image", "sha256:47b2|\n"),
+        ("wanted_libc", "glibc 2.41"),
+        ("inside", "glibc 2.36\npg_rewind"),
+    ]);
+    let seen = from_host(&told).unwrap();
+    assert_eq!(seen.rewind.programs, Some(vec!["pg_rewind".to_owned()]));
+    assert_eq!(seen.wanted.digests, ["sha256:d1", "sha256:d2"]);
+    assert_eq!(
+        (seen.wanted.libc.as_deref(), seen.container.libc.as_deref()),
+        (Some("glibc 2.41"), Some("glibc 2.36"))
+    );
 }

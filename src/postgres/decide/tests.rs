@@ -40,6 +40,7 @@ fn standby(upstream: &str, timeline: u32, lsn: u64) -> Observation {
         status: "streaming".to_owned(),
         timeline: Some(TimelineId(timeline)),
         silent_seconds: Some(0),
+        ..Upstream::default()
     };
     let mut seen = observation(Role::Standby, timeline, lsn);
     seen.upstream = upstream;
