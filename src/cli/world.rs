@@ -385,6 +385,12 @@ pub(super) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Returns who runs this and where, for logs on the hosts.
+pub(super) fn who() -> String {
+    let Person { user, hostname, .. } = person(PathBuf::new());
+    format!("{user}@{hostname}")
+}
+
 fn person(folder: PathBuf) -> Person {
     let home =
         env("HOME").filter(|home| !home.is_empty()).map_or_else(|| "/root".into(), PathBuf::from);

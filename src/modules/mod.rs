@@ -46,6 +46,7 @@ mod pg_fence;
 mod pg_hba;
 mod pg_image;
 mod pg_lock;
+mod pg_mark;
 mod pg_node;
 mod pg_observe;
 mod pg_password;
@@ -56,6 +57,7 @@ mod pg_server;
 mod pg_settings;
 mod pg_slot;
 mod pg_standby;
+mod pg_start;
 mod pg_verify_write;
 mod pg_wait;
 mod ping;
@@ -136,6 +138,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_hba::PgHba,
     &pg_image::PgImage,
     &pg_lock::PgLock,
+    &pg_mark::PgMark,
     &pg_observe::PgObserve,
     &pg_password::PgPassword,
     &pg_promote::PgPromote,
@@ -145,6 +148,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_settings::PgSettings,
     &pg_slot::PgSlot,
     &pg_standby::PgStandby,
+    &pg_start::PgStart,
     &pg_verify_write::PgVerifyWrite,
     &pg_wait::PgWait,
     &ping::Ping,

@@ -20,7 +20,7 @@ use crate::postgres::view::{Answer, Node, View};
 /// See the file's head.
 pub(super) struct PgDecide;
 
-const GOALS: &[&str] = &["set_up", "failover", "rejoin", "status"];
+const GOALS: &[&str] = &["set_up", "failover", "rejoin", "start", "status"];
 
 const WAYS: &[&str] = &["auto", "rewind", "clone"];
 
@@ -36,7 +36,7 @@ each by its own word in `accept`.",
         arg(
             "node",
             ArgKind::Str,
-            "The standby to promote, or the node to rejoin. Left out: decided here.",
+            "The standby to promote, or the node to rejoin or to start. Left out: decided here.",
         ),
         ArgDoc {
             default: "auto",
@@ -102,6 +102,7 @@ impl Module for PgDecide {
             "set_up" => Goal::SetUp,
             "failover" => Goal::Failover { candidate: node },
             "rejoin" => Goal::Rejoin { node, by },
+            "start" => Goal::Start { node },
             _ => Goal::Status,
         };
         let view = view(args, cx)?;

@@ -24,6 +24,7 @@ Variables: `pg_cluster`, `pg_image`, `postgres_db`, `postgres_user`, `postgres_p
 `pg_container` (CLUSTER-db), `pg_port` (5432), `pg_address` (ansible_host, else the host's name), `pg_prefer`, `pg_pgdata` (the image's), \
 `pg_replication_user` (replicator), `pg_replication_password` (generated), `pg_synchronous` (off), `pg_settings` (none), `pg_shm_size` (256m), \
 `pg_stop_timeout` (600), `pg_wal_keep_mb` (1024), `pg_slot_wal_limit_mb` (16384), `pg_clone_rate` (none), `pg_initdb_args` (none), \
+`pg_guard_asks` (all), `pg_promotable` (true), \
 `matron_accept` (none).",
     args: &[ArgDoc {
         default: "database",
@@ -185,11 +186,21 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
         "slot_wal_limit_mb": variables.number("pg_slot_wal_limit_mb", 16_384, 16..=10_000_000)?,
         "clone_rate": variables.text_or("pg_clone_rate", "")?,
         "initdb_args": variables.text_or("pg_initdb_args", "")?,
+        "guard_asks": guard_asks(&variables)?,
     });
     match pg {
         Json::Object(map) => Ok(map),
         _ => Ok(Map::new()),
     }
+}
+
+/// Returns how many peers have to answer before the guard starts a node that was the primary.
+fn guard_asks(variables: &Variables<'_, '_>) -> Result<String, String> {
+    let asks = variables.text_or("pg_guard_asks", "all")?;
+    if ["all", "majority"].contains(&asks.as_str()) {
+        return Ok(asks);
+    }
+    Err(variables.wrong("pg_guard_asks", &asks, "all or majority"))
 }
 
 fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), String> {
@@ -264,12 +275,15 @@ fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Stri
         }
         taken.push((format!("{address} {port}"), host.clone()));
         let preferred = variables.of_other(&host, "pg_prefer").as_deref() == Some("primary");
+        let promotable = variables.of_other(&host, "pg_promotable");
+        let promotable = !matches!(promotable.as_deref(), Some("no" | "false" | "False" | "off"));
         nodes.push(json!({
             "name": host,
             "address": address,
             "port": port.parse::<u16>().unwrap_or(5432),
             "slot": slot_name(&host),
             "preferred": preferred,
+            "promotable": promotable,
         }));
     }
     if nodes.is_empty() {
@@ -331,7 +345,7 @@ mod tests {
         let pg = &variables["pg"];
         assert_eq!(
             pg["nodes"][1],
-            json!({"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false})
+            json!({"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false, "promotable": true})
         );
         assert_eq!(
             (&pg["container"], &pg["root"]),

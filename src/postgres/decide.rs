@@ -8,6 +8,7 @@ mod failover;
 mod rejoin;
 mod rewind;
 mod setup;
+mod start;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,11 @@ pub enum Goal {
         node: Option<String>,
         /// How those are brought back that went their own way.
         by: By,
+    },
+    /// What is stopped starts again, as far as that cannot make a second primary.
+    Start {
+        /// Only this one; all of them when it is not named.
+        node: Option<String>,
     },
     /// Nothing but a verdict.
     Status,
@@ -204,6 +210,7 @@ pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
         Goal::SetUp => setup::decide(view, consent),
         Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
         Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
+        Goal::Start { node } => start::decide(view, node.as_deref(), consent),
         Goal::Status => Ok(status(view)),
     };
     decision.map_err(|mut refusal| {

@@ -12,9 +12,20 @@ use crate::engine;
 
 /// Runs a bundled playbook after saying what it will do where.
 pub(super) async fn act(acting: Acting, playbook: &str, what: &str) -> Result<u8, Failure> {
+    act_with(acting, playbook, what, Vec::new()).await
+}
+
+/// Runs a bundled playbook with variables of the verb's own.
+pub(super) async fn act_with(
+    acting: Acting,
+    playbook: &str,
+    what: &str,
+    vars: Vec<(String, serde_json::Value)>,
+) -> Result<u8, Failure> {
     let quiet = acting.common.run.output == Output::Json;
     let check = acting.common.run.check;
     let mut request = request(acting.common);
+    request.own_vars.extend(vars);
     if !acting.accept.is_empty() {
         request.own_vars.push(("matron_accept".to_owned(), acting.accept.into()));
     }

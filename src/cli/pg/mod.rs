@@ -4,11 +4,13 @@
 //! that only find and run a playbook.
 
 mod act;
+mod start;
 mod status;
 
 use clap::{Args, Subcommand};
 
 use self::act::act;
+use self::start::{Start, start};
 use self::status::status;
 use super::failure::Failure;
 use super::flags::{BecomeFlags, ConnectFlags, HostFlags, RunFlags, TaskFlags};
@@ -33,6 +35,8 @@ enum PgVerb {
     Failover(Acting),
     /// Bring a former primary back as a standby (rejoin.yml)
     Rejoin(Acting),
+    /// Start what is stopped, where that cannot make a second primary (start.yml)
+    Start(Start),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +70,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
         PgVerb::Rejoin(acting) => act(acting, "rejoin", "rejoin nodes of").await,
+        PgVerb::Start(wanted) => start(wanted).await,
     }
 }
 

@@ -3,6 +3,7 @@
 mod failover;
 mod rejoin;
 mod setup;
+mod start;
 
 use super::*;
 use crate::postgres::control::{ControlData, ControlState};
