@@ -19,10 +19,7 @@ static DOC: Doc = Doc {
     summary: "Starts the container of a stopped node, and writes into the guard's log who wanted it and why.",
     description: "The decision is `pg_decide`'s (goal start). A node that is fenced is refused here too, under the lock that fencing takes.",
     args: &[
-        ArgDoc {
-            required: true,
-            ..arg("who", ArgKind::Str, "Who wants it, for the guard's log.")
-        },
+        ArgDoc { required: true, ..arg("who", ArgKind::Str, "Who wants it, for the guard's log.") },
         ArgDoc { default: "", ..arg("why", ArgKind::Str, "Why, for the guard's log.") },
         ArgDoc {
             default: "120",

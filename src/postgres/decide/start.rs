@@ -79,10 +79,7 @@ fn check_wanted(view: &View, wanted: &str) -> Result<(), Box<Refusal>> {
     };
     match seen.role {
         Role::Stopped if seen.fenced.is_some() => refuse(
-            format!(
-                "{wanted}, which is fenced ({})",
-                seen.fenced.as_deref().unwrap_or_default()
-            ),
+            format!("{wanted}, which is fenced ({})", seen.fenced.as_deref().unwrap_or_default()),
             "a node that is not",
             "Another node took its place: matron pg rejoin makes it a standby of that one.",
         ),
@@ -137,12 +134,7 @@ fn refuse_behind(view: &View, node: &Node, own: &Observation) -> Result<(), Box<
         if other.name != node.name && number(seen.timeline) > number(own.timeline) {
             return Err(Refusal::new(
                 &format!("timeline of {}", node.name),
-                format!(
-                    "{}; {} is on {}",
-                    number(own.timeline),
-                    other.name,
-                    number(seen.timeline)
-                ),
+                format!("{}; {} is on {}", number(own.timeline), other.name, number(seen.timeline)),
                 "the latest of all nodes",
                 "Another node was promoted after it: start that one, and rejoin this one.",
             ));
@@ -191,7 +183,10 @@ fn settle_others(
                 "stopped nodes that were the primary",
                 format!("{} and {} on the same timeline", node.name, other.name),
                 "one",
-                &format!("{} would be fenced; what only it holds is kept and not merged.", other.name),
+                &format!(
+                    "{} would be fenced; what only it holds is kept and not merged.",
+                    other.name
+                ),
             );
             consent.or(refusal.unless_accepted(format!("fence-{}", other.name)), plan)?;
         } else {

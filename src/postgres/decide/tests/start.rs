@@ -10,7 +10,12 @@ fn start() {
     hold(
         &Goal::Start { node: None },
         vec![
-            case("a pair in order has nothing to start", [Some(primary(1, 9)), Some(standby("db1", 1, 9))], &[], ""),
+            case(
+                "a pair in order has nothing to start",
+                [Some(primary(1, 9)), Some(standby("db1", 1, 9))],
+                &[],
+                "",
+            ),
             case("a standby may always start", [Some(primary(1, 9)), down()], &[], "db2 start"),
             case(
                 "primary with its standby waiting",
@@ -128,7 +133,10 @@ fn start() {
             ),
             case(
                 "disk that is not mounted",
-                [Some(with(bare(Role::Empty), |seen| seen.marker = Some(SYSTEM.to_owned()))), waits()],
+                [
+                    Some(with(bare(Role::Empty), |seen| seen.marker = Some(SYSTEM.to_owned()))),
+                    waits(),
+                ],
                 &[],
                 "NO system identifier of the data on db1: nothing ~db1-data-gone",
             ),
@@ -147,10 +155,7 @@ fn start_of_a_named_node() {
         told(&both, &of("db1"), &[]),
         "NO stopped nodes that were the primary: db1 and db2 on the same timeline ~fence-db2"
     );
-    assert_eq!(
-        told(&both, &of("db1"), &["fence-db2"]),
-        "db2 fence, db1 start, db1 verify_write"
-    );
+    assert_eq!(told(&both, &of("db1"), &["fence-db2"]), "db2 fence, db1 start, db1 verify_write");
     let later = view([was(1), was(2)]);
     assert_eq!(told(&later, &of("db1"), &[]), "NO timeline of db1: 1; db2 is on 2");
     assert_eq!(told(&later, &of("db2"), &[]), "db1 fence, db2 start, db2 verify_write");
@@ -164,14 +169,8 @@ fn start_of_a_named_node() {
         told(&kept, &of("db1"), &["peer-unreachable"]),
         "NO node to start: db1, which is fenced (failover to db2)"
     );
-    assert_eq!(
-        told(&kept, &of("db2"), &[]),
-        "NO node to start: db2, whose host cannot be reached"
-    );
-    assert_eq!(
-        told(&kept, &of("db9"), &[]),
-        "NO node to start: db9, which is no node of st_mary"
-    );
+    assert_eq!(told(&kept, &of("db2"), &[]), "NO node to start: db2, whose host cannot be reached");
+    assert_eq!(told(&kept, &of("db9"), &[]), "NO node to start: db9, which is no node of st_mary");
     let bare = view([Some(bare(Role::Empty)), None]);
     assert_eq!(told(&bare, &of("db1"), &[]), "NO node to start: db1, which is empty");
     let pair = view([was(1), Some(stopped(STANDBY_DONE, 1, 0x40))]);
@@ -186,10 +185,7 @@ fn crashed_promotion_is_started_by_name() {
         Some(owing(stopped(CRASHED, 1, 0x50), "db1", "db2")),
     ]);
     let goal = Goal::Start { node: Some("db2".to_owned()) };
-    assert_eq!(
-        told(&nodes, &goal, &["fence-db1"]),
-        "db1 fence, db2 start, db2 verify_write"
-    );
+    assert_eq!(told(&nodes, &goal, &["fence-db1"]), "db1 fence, db2 start, db2 verify_write");
     let goal = Goal::Start { node: Some("db1".to_owned()) };
     assert_eq!(
         told(&nodes, &goal, &["fence-db2"]),
