@@ -3,7 +3,7 @@
 //!
 //! The rooms, from the ground up (see `docs/architecture.md`; `tests/floors.rs` keeps the order):
 //!
-//! * words: [`names`] [`source`] [`yaml`] [`secret`] [`shell`] [`digest`] [`outcome`] [`event`]
+//! * words: [`names`] [`source`] [`yaml`] [`secret`] [`vault`] [`shell`] [`digest`] [`outcome`] [`event`]
 //! * thought (pure): [`inventory`] [`playbook`] [`vars`] [`template`]
 //! * hands: [`transport`] [`remote`]
 //! * skills: [`postgres`] [`modules`]
@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod secret;
 pub mod shell;
 pub mod source;
+pub mod vault;
 pub mod yaml;
 
 pub mod event;

@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
+use crate::vault::Keyring;
+
 /// Names one file in a [`Sources`] table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct FileId(u32);
@@ -231,7 +233,7 @@ pub const EMBEDDED: &str = "<matron>";
 
 /// How rooms that must not touch the disk reach project files: the real disk, or the embedded playbooks.
 pub trait Files: Send + Sync + fmt::Debug {
-    /// Returns a file's bytes.
+    /// Returns a file's bytes; a file sealed with Ansible Vault comes opened.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Tells whether `path` is a regular file (links followed).
     fn is_file(&self, path: &Path) -> bool;
@@ -241,6 +243,16 @@ pub trait Files: Send + Sync + fmt::Debug {
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
     /// Tells whether a file may be executed (inventory scripts, vault programs).
     fn is_executable(&self, path: &Path) -> bool;
+
+    /// Returns a file's bytes as they are, sealed or not.
+    fn read_as_is(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
+
+    /// Returns the passwords that open sealed values; none by default.
+    fn keyring(&self) -> Keyring {
+        Keyring::default()
+    }
 
     /// Returns a file as text; not UTF-8 is `InvalidData`.
     fn read_text(&self, path: &Path) -> io::Result<String> {

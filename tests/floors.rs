@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// Rooms and what they may name beside themselves; `docs/architecture.md` draws it.
 fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
-    let words = ["names", "source", "yaml", "secret", "shell", "digest", "outcome", "event"];
+    let words =
+        ["names", "source", "yaml", "secret", "vault", "shell", "digest", "outcome", "event"];
     let thought = ["inventory", "playbook", "vars", "template"];
     let hands = ["transport", "remote"];
     let skills = ["postgres", "modules"];

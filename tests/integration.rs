@@ -26,5 +26,7 @@ mod refusals;
 mod ssh;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "integration/vault.rs"]
+mod vault;
 #[path = "integration/workloads.rs"]
 mod workloads;

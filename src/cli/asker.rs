@@ -65,6 +65,13 @@ pub(super) fn password(prompt: &str) -> Result<String, super::Failure> {
     })
 }
 
+/// Asks for a value, seen or unseen.
+pub(super) fn value(prompt: &str, echo: bool) -> Result<String, super::Failure> {
+    read(prompt, echo).ok_or_else(|| {
+        super::Failure::usage(format!("cannot ask for \"{}\": there is no terminal", prompt.trim()))
+    })
+}
+
 /// Asks a yes/no question; only `yes` or `y` is yes. An error in words when nobody can be asked.
 pub(super) fn confirm(prompt: &str) -> Result<bool, super::Failure> {
     let answer = read(prompt, true).ok_or_else(|| {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, DirEntry, include_dir};
 
 use crate::source::{EMBEDDED, Files};
+use crate::vault::{self, Keyring};
 
 static PLAYBOOKS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/playbooks");
 static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
@@ -19,6 +20,7 @@ static TEMPLATES: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/templates");
 #[derive(Debug, Clone)]
 pub(super) struct ProjectDisk {
     folder: PathBuf,
+    keyring: Keyring,
 }
 
 /// Where a path leads.
@@ -30,9 +32,9 @@ enum Place {
 }
 
 impl ProjectDisk {
-    /// Takes the working folder of the process.
-    pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// Takes the working folder of the process, and the passwords that open sealed files.
+    pub(super) fn new(folder: PathBuf, keyring: Keyring) -> Self {
+        Self { folder, keyring }
     }
 
     fn place(&self, path: &Path) -> Place {
@@ -93,6 +95,21 @@ fn without_dots(path: &Path) -> PathBuf {
 
 impl Files for ProjectDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let bytes = self.read_as_is(path)?;
+        if !vault::is_sealed(&bytes) {
+            return Ok(bytes);
+        }
+        let plain = self.keyring.open(&bytes);
+        plain
+            .map(|plain| plain.to_vec())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn keyring(&self) -> Keyring {
+        self.keyring.clone()
+    }
+
+    fn read_as_is(&self, path: &Path) -> io::Result<Vec<u8>> {
         match self.place(path) {
             Place::Disk(path) => fs::read(path),
             Place::Embedded(bytes) => Ok(bytes.to_vec()),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::keyring::VaultFlags;
+
 /// Which hosts.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Hosts")]
@@ -118,6 +120,8 @@ pub(super) struct RunFlags {
     /// Keep run records here [default: $XDG_STATE_HOME/matron or ~/.local/state/matron]
     #[arg(long, value_name = "FOLDER", env = "MATRON_STATE_DIR")]
     pub(super) state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) vault: VaultFlags,
 }
 
 impl Default for RunFlags {
@@ -133,6 +137,7 @@ impl Default for RunFlags {
             ticket: None,
             show_scripts: false,
             state_dir: None,
+            vault: VaultFlags::default(),
         }
     }
 }

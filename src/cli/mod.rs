@@ -12,11 +12,13 @@ mod failure;
 mod files;
 mod flags;
 mod inventory;
+mod keyring;
 mod lab;
 mod outside;
 mod pg;
 mod play;
 mod runs;
+mod vault;
 mod world;
 
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ enum Verb {
     Inventory(inventory::InventoryArgs),
     /// Operate PostgreSQL clusters: status, setup, failover, rejoin
     Pg(pg::PgArgs),
+    /// Seal and open files and values with Ansible Vault
+    Vault(vault::VaultArgs),
     /// Make a practice ward on this machine
     Lab(lab::LabArgs),
     /// Show the pages of modules, or export the bundled playbooks
@@ -94,6 +98,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Exec(args) => exec::run(args).await,
         Verb::Inventory(args) => inventory::run(args),
         Verb::Pg(args) => pg::run(args).await,
+        Verb::Vault(args) => vault::run(args),
         Verb::Lab(args) => Box::pin(lab::run(args)).await,
         Verb::Doc(args) => doc::run(args),
         Verb::Runs(args) => runs::run(args),

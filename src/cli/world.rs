@@ -82,7 +82,8 @@ impl RunRequest {
         let folder = std::env::current_dir().map_err(|error| {
             Failure::general(format!("cannot tell the working folder: {error}"))
         })?;
-        let files: Arc<dyn Files> = Arc::new(ProjectDisk::new(folder.clone()));
+        let files: Arc<dyn Files> =
+            Arc::new(ProjectDisk::new(folder.clone(), self.run.vault.keyring()?));
         let person = person(folder);
         let redactor = Redactor::default();
         let drawn =

@@ -53,6 +53,10 @@ impl ProjectFiles for TaskFiles {
         self.files.read(path)
     }
 
+    fn read_as_is(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        self.files.read_as_is(path)
+    }
+
     fn is_dir(&self, path: &Path) -> bool {
         self.files.is_dir(path)
     }

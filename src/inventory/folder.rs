@@ -142,17 +142,6 @@ fn read_files(
             }
         };
         let file = loading.sources.add(path, text.as_str());
-        if text.starts_with("$ANSIBLE_VAULT") {
-            let span = crate::source::Span::new(file, 0, text.lines().next().map_or(0, str::len));
-            findings.push(
-                Diagnostic::error(
-                    "the file is encrypted with Ansible Vault, which cannot be read yet",
-                )
-                .at(span, "")
-                .hint("decrypt it with 'ansible-vault decrypt'"),
-            );
-            continue;
-        }
         let (node, warnings) = match parse_one_with_warnings(loading.sources, file) {
             Ok(read) => read,
             Err(error) => {

@@ -86,7 +86,7 @@ static DOC: Doc = Doc {
         arg("checksum", ArgKind::Str, "SHA-1 the content must have."),
         ArgDoc {
             default: "true",
-            ..arg("decrypt", ArgKind::Bool, "Decrypts vault files; only `true` is supported.")
+            ..arg("decrypt", ArgKind::Bool, "Opens files sealed with Ansible Vault.")
         },
         ArgDoc {
             default: "true",
@@ -124,10 +124,8 @@ impl Module for Copy {
     }
 
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
-        for (name, wants) in [("decrypt", true), ("local_follow", true)] {
-            if args.boolean(name, wants)? != wants {
-                return Err(ArgError::new(format!("copy: {name}: false is not supported")));
-            }
+        if !args.boolean("local_follow", true)? {
+            return Err(ArgError::new("copy: local_follow: false is not supported"));
         }
         let dest = args.required("dest")?;
         let (src, content) = (args.text("src")?, args.text("content")?);
@@ -203,11 +201,10 @@ pub(super) fn find(cx: &TaskContext<'_>, subfolder: &str, name: &str) -> Result<
     })
 }
 
-/// Reads a file of the project.
-pub(super) fn read(cx: &TaskContext<'_>, path: &Path) -> Result<Vec<u8>, ArgError> {
-    cx.files
-        .read(path)
-        .map_err(|error| ArgError::new(format!("cannot read {}: {error}", path.display())))
+/// Reads a file of the project; one sealed with Ansible Vault is opened when asked to.
+pub(super) fn read(cx: &TaskContext<'_>, path: &Path, open: bool) -> Result<Vec<u8>, ArgError> {
+    let bytes = if open { cx.files.read(path) } else { cx.files.read_as_is(path) };
+    bytes.map_err(|error| ArgError::new(format!("cannot read {}: {error}", path.display())))
 }
 
 fn expect_checksum(args: &Args, content: &[u8]) -> Result<(), ArgError> {
@@ -229,12 +226,13 @@ fn from_here(
     preserve: bool,
 ) -> Result<Box<dyn Action>, ArgError> {
     let path = find(cx, "files", src.trim_end_matches('/'))?;
+    let open = args.boolean("decrypt", true)?;
     let kept = |path: &Path| cx.files.mode(path).map(attributes::octal).filter(|_| preserve);
     let name_of = |path: &Path| {
         path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     };
     if !cx.files.is_dir(&path) {
-        base.content = read(cx, &path)?;
+        base.content = read(cx, &path, open)?;
         expect_checksum(args, &base.content)?;
         base.name = name_of(&path);
         base.shown_source = Some(path.display().to_string());
@@ -263,7 +261,7 @@ fn from_here(
             }
             let mut file = base.clone();
             file.dest = to;
-            file.content = read(cx, &from)?;
+            file.content = read(cx, &from, open)?;
             file.name.clone_from(&entry);
             file.shown_source = Some(from.display().to_string());
             file.diff_header = from.display().to_string();

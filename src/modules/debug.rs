@@ -64,6 +64,13 @@ impl Module for Debug {
                 ArgError::new(format!("'{name}' cannot be shown: {error}")).at(var)
             })?,
             Ok(_) => not_defined(&format!("'{name}' is undefined")),
+            // A name without a value is shown as such; a value that cannot be opened is a failure.
+            Err(error) if error.contains("undecryptable variable") => {
+                return Err(ArgError::new(format!(
+                    "Error while resolving `var` expression: Error rendering expression: {error}"
+                ))
+                .at(var));
+            }
             Err(error) => not_defined(&error),
         };
         Ok(Finished::boxed(Outcome::ok().with(name, value)))

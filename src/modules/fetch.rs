@@ -82,7 +82,7 @@ impl Module for Fetch {
         } else {
             dest
         };
-        let known = kept(&dest).and_then(|path| cx.files.read(&path).ok());
+        let known = kept(&dest).and_then(|path| cx.files.read_as_is(&path).ok());
         Ok(Box::new(Fetching {
             src,
             dest: Path::new(&dest).to_path_buf(),

@@ -365,6 +365,10 @@ pub trait ProjectFiles {
     fn find(&self, subfolder: &str, name: &str) -> Result<PathBuf, Vec<PathBuf>>;
     /// Reads a file found; vault-encrypted files come decrypted.
     fn read(&self, path: &Path) -> std::io::Result<Vec<u8>>;
+    /// Reads a file found as it is, encrypted or not.
+    fn read_as_is(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        self.read(path)
+    }
     /// Tells whether it is a folder.
     fn is_dir(&self, path: &Path) -> bool;
     /// Lists a folder's entries, sorted.

@@ -29,7 +29,7 @@ static DOC: Doc = Doc {
         REMOVES,
         ArgDoc {
             default: "true",
-            ..arg("decrypt", ArgKind::Bool, "Decrypts vault files; only `true` is supported.")
+            ..arg("decrypt", ArgKind::Bool, "Opens files sealed with Ansible Vault.")
         },
     ],
     free_form: Some("cmd"),
@@ -64,16 +64,14 @@ impl Module for Script {
     }
 
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
-        if !args.boolean("decrypt", true)? {
-            return Err(ArgError::new("script: decrypt: false is not supported"));
-        }
+        let open = args.boolean("decrypt", true)?;
         let line = args.required("cmd")?;
         let words = shell::split(&line).map_err(|why| ArgError::new(why.to_string()))?;
         let Some((path, rest)) = words.split_first() else {
             return Err(ArgError::new("the name of the script is missing"));
         };
         let path = copy::find(cx, "files", path)?;
-        let content = copy::read(cx, &path)?;
+        let content = copy::read(cx, &path, open)?;
         if cx.mode.check {
             let message = "Check mode is not supported for this task.";
             return Ok(Finished::boxed(Outcome::skipped(message)));

@@ -92,7 +92,7 @@ impl Module for Template {
         let dest = args.required("dest")?;
         args.choice("output_encoding", &["utf-8"], "utf-8")?;
         let path = copy::find(cx, "templates", &src)?;
-        let text = String::from_utf8(copy::read(cx, &path)?).map_err(|error| {
+        let text = String::from_utf8(copy::read(cx, &path, true)?).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             ArgError::new(format!("template {} is not UTF-8 at byte {at}", path.display()))
         })?;

@@ -19,7 +19,7 @@ pub use find::find_playbook;
 use find::tidy;
 
 use crate::source::{Diagnostic, Diagnostics, Files, Sources, Span};
-use crate::yaml::{self, Node, NodeKind, Tag};
+use crate::yaml::{self, Node, Tag};
 
 use super::shared::{Mistakes, is_template};
 use super::{Item, Playbook, RoleUse};
@@ -204,7 +204,6 @@ impl<'a> Reading<'a> {
                 for warning in warnings {
                     self.mistakes.add(warning);
                 }
-                self.refuse_vaults(&node);
                 Some(node)
             }
             Err(error) => {
@@ -215,34 +214,9 @@ impl<'a> Reading<'a> {
     }
 
     fn parse(&self, path: &Path, text: String) -> Parsed {
-        let sealed = text.starts_with("$ANSIBLE_VAULT;");
         let file = self.loader.sources.add(path, text);
-        if sealed {
-            let message = "vault is not supported yet: the whole file is encrypted";
-            return Err(
-                Diagnostic::error(message).at(Span::new(file, 0, "$ANSIBLE_VAULT".len()), "")
-            );
-        }
         let (node, warnings) = yaml::parse_one_with_warnings(&self.loader.sources, file)?;
         Ok((Arc::new(node), warnings))
-    }
-
-    /// Notes every `!vault` value.
-    fn refuse_vaults(&mut self, node: &Node) {
-        if node.tag == Some(Tag::Vault) {
-            let wrong = Diagnostic::error("vault is not supported yet").at(node.span, "");
-            self.mistakes.add(wrong.hint("give the value by -e @file, or leave it to a lookup"));
-            return;
-        }
-        match &node.kind {
-            NodeKind::Scalar(_) => {}
-            NodeKind::Seq(items) => items.iter().for_each(|item| self.refuse_vaults(item)),
-            NodeKind::Map(entries) => {
-                for (_, value) in entries {
-                    self.refuse_vaults(value);
-                }
-            }
-        }
     }
 
     /// Goes into a file, unless it is being read already or the way is too long.

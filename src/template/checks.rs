@@ -232,7 +232,7 @@ fn files(shelf: &mut Shelf) {
     }
     shelf.test("vaulted_file", |state: &mut State<'_, '_>, path: &Value| -> Result<bool, Error> {
         let path = as_text(path)?;
-        let text = root(state)?.templar.files().read(Path::new(&path)).map_err(|error| {
+        let text = root(state)?.templar.files().read_as_is(Path::new(&path)).map_err(|error| {
             failed(
                 "vaulted_file",
                 format_args!("Cannot test if the file '{path}' is a vault: {error}"),

@@ -134,7 +134,7 @@ impl Call<'_> {
             "fileglob" => self.fileglob(),
             "ini" => self.ini(),
             "csvfile" => self.csvfile(),
-            "unvault" => Err(failed("unvault", "matron has no vault yet")),
+            "unvault" => self.unvault(),
             "url" => Err(failed(
                 "url",
                 "matron's controller fetches nothing; fetch it on a host, by command",

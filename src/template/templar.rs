@@ -131,7 +131,7 @@ impl Templar {
     /// The result is plain data, or [`super::omit`] itself; `omit` inside of lists and mappings is taken out.
     pub fn resolve(&self, node: &Node, scope: &Value) -> Result<Value, TemplateError> {
         match node.tag {
-            Some(Tag::Vault) => return Err(vault(node)),
+            Some(Tag::Vault) => return self.unsealed(node),
             Some(Tag::Unsafe) => return Ok(crate::yaml::to_value(node)),
             None => {}
         }
@@ -161,6 +161,16 @@ impl Templar {
                 Ok(Value::from_pairs(map))
             }
         }
+    }
+
+    /// Returns what a `!vault` value holds: text that is never templated.
+    fn unsealed(&self, node: &Node) -> Result<Value, TemplateError> {
+        let text = node.raw().unwrap_or_default().as_bytes();
+        let plain = self.files().keyring().open(text).map_err(|error| {
+            TemplateError::runtime(format!("Attempt to use undecryptable variable: {error}"))
+                .or_at(Some(node.span))
+        })?;
+        Ok(Value::from(String::from_utf8_lossy(&plain).as_ref()))
     }
 
     /// Returns the value of a text: a lone `{{ expression }}` keeps its type, anything else is a string.
@@ -494,11 +504,6 @@ fn run(compiled: &Compiled, root: &Arc<Root>) -> Result<Value, Error> {
         (Form::Expression { newline: true }, Some(text)) => Ok(Value::from(format!("{text}\n"))),
         _ => Ok(value),
     }
-}
-
-fn vault(node: &Node) -> TemplateError {
-    TemplateError::runtime("cannot read a !vault value: vault is not supported yet")
-        .or_at(Some(node.span))
 }
 
 /// Returns the engine's settings for a template's options.

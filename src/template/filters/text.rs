@@ -2,13 +2,16 @@
 
 use base64::Engine as _;
 use minijinja::value::{Kwargs, ValueKind, from_args};
-use minijinja::{Error, Value};
+use minijinja::{Error, State, Value};
 use sha2::Digest as _;
 
 use super::super::library::{Shelf, as_text};
+use super::super::lookups::root;
 use super::super::values::{defined, type_name};
 use super::{failed, items, pairs};
 use crate::digest::hex;
+use crate::secret::Secret;
+use crate::vault::{self, Key, Keyring};
 
 pub(super) fn add(shelf: &mut Shelf) {
     shelf
@@ -64,13 +67,67 @@ pub(super) fn add(shelf: &mut Shelf) {
             ))
         },
     );
-    for name in ["vault", "unvault"] {
-        shelf.filter(
-            name,
-            move |_value: &Value, _rest: &[Value], _kwargs: Kwargs| -> Result<Value, Error> {
-                Err(failed(name, "matron has no vault yet"))
-            },
-        );
+    shelf.filter(
+        "vault",
+        |state: &mut State<'_, '_>,
+         data: &Value,
+         secret: &Value,
+         rest: &[Value],
+         kwargs: Kwargs|
+         -> Result<String, Error> {
+            let (salt, id) =
+                (option(rest, 0, &kwargs, "salt")?, option(rest, 1, &kwargs, "vault_id")?);
+            // Whether the result is an object of Python's makes no difference here.
+            kwargs.get::<Option<bool>>("wrap_object")?;
+            kwargs.assert_all_used()?;
+            let (data, secret) = (sealable("vault", data)?, sealable("vault", secret)?);
+            let mut fresh = [0; 32];
+            let salt = match &salt {
+                Some(salt) if !salt.is_empty() => salt.as_bytes(),
+                Some(_) | None => {
+                    root(state)?.templar.outside().random(&mut fresh);
+                    &fresh
+                }
+            };
+            let id = id.as_deref().unwrap_or("filter_default");
+            Ok(vault::seal(data.as_bytes(), Some(id), &Secret::new(secret), salt))
+        },
+    );
+    shelf.filter(
+        "unvault",
+        |sealed: &Value, secret: &Value, rest: &[Value], kwargs: Kwargs| -> Result<String, Error> {
+            option(rest, 0, &kwargs, "vault_id")?;
+            kwargs.assert_all_used()?;
+            let (sealed, secret) = (sealable("unvault", sealed)?, sealable("unvault", secret)?);
+            if !vault::is_sealed(sealed.as_bytes()) {
+                return Ok(sealed);
+            }
+            let key = Key { id: "filter_default".to_owned(), secret: Secret::new(secret) };
+            let plain = Keyring::new(vec![key], false)
+                .open(sealed.as_bytes())
+                .map_err(|error| failed("unvault", format_args!("Unable to decrypt: {error}")))?;
+            Ok(String::from_utf8_lossy(&plain).into_owned())
+        },
+    );
+}
+
+/// Returns an option given by place or by name.
+fn option(rest: &[Value], at: usize, kwargs: &Kwargs, name: &str) -> Result<Option<String>, Error> {
+    let value = match rest.get(at) {
+        Some(value) => Some(value.clone()),
+        None => kwargs.get::<Option<Value>>(name)?,
+    };
+    value.filter(|value| !value.is_none()).map(|value| as_text(&value)).transpose()
+}
+
+/// Vaults hold text and are locked by text.
+fn sealable(filter: &str, value: &Value) -> Result<String, Error> {
+    match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(failed(
+            filter,
+            format_args!("Can only {filter} strings, instead we got {}", value.kind()),
+        )),
     }
 }
 
