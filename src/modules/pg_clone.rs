@@ -24,7 +24,11 @@ beside and is renamed when it is whole; a copy that was interrupted is recognise
         ArgDoc { required: true, ..arg("host", ArgKind::Str, "Address to copy from.") },
         ArgDoc { default: "5432", ..arg("port", ArgKind::Int, "Port to copy from.") },
         arg("user", ArgKind::Str, "Replication role. Left out: what `pg_require` found."),
-        arg("slot", ArgKind::Str, "This node's slot there. Left out: what `pg_require` found."),
+        arg(
+            "slot",
+            ArgKind::Str,
+            "This node's slot there; empty: none. Left out: what `pg_require` found.",
+        ),
         arg("rate", ArgKind::Str, "Limit as pg_basebackup takes it: 32k to 1024M a second."),
         arg(
             "system_identifier",
@@ -52,7 +56,7 @@ beside and is renamed when it is whole; a copy that was interrupted is recognise
     check_mode: CheckMode::Full,
     reach: Reach::Visible,
     returns: &[("seconds", "How long it took."), ("bytes", "How much was copied.")],
-    examples: "- name: Copy the primary\n  pg_clone:\n    host: \"{{ pg_plan.upstream.address }}\"\n    port: \"{{ pg_plan.upstream.port }}\"\n",
+    examples: "- name: Copy the primary\n  pg_clone:\n    host: \"{{ pg_plan.sources[inventory_hostname].address }}\"\n    port: \"{{ pg_plan.sources[inventory_hostname].port }}\"\n",
 };
 
 const CLONE: &str = r#"[ "$(pg_state)" = running ] && give_up "container $container runs on this host: a copy would go under a live server"
@@ -139,7 +143,10 @@ impl Module for PgClone {
             Some(rate) => rate,
             None => settings.maybe("clone_rate").unwrap_or_default(),
         };
-        let slot = settings.text("slot")?;
+        let slot = match args.text("slot")? {
+            Some(slot) => slot,
+            None => settings.text("slot")?,
+        };
         let dialect = settings.dialect()?;
         let seconds = args.integer("timeout")?.and_then(|seconds| u64::try_from(seconds).ok());
         let need = args.integer("need")?.filter(|need| *need > 0).map(|need| need.to_string());

@@ -1,5 +1,6 @@
 //! `pg_decide`: from what was observed and a goal to steps, or a refusal that names the fact.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json, json};
@@ -15,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::postgres::decide::{Act, By, Check, Goal, Loss, Plan, Refusal, decide};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
-use crate::postgres::view::{Answer, Node, View};
+use crate::postgres::view::{Answer, CloneFrom, Node, View};
 
 /// See the file's head.
 pub(super) struct PgDecide;
@@ -64,12 +65,26 @@ each by its own word in `accept`.",
         ("old_primary", "The primary before, when it is another."),
         ("acts", "By node: the acts to do there, in order."),
         ("steps", "All steps in order: node, act, about."),
-        ("standbys", "The nodes that shall follow the primary."),
+        ("standbys", "All nodes but the primary."),
+        ("followers", "The nodes that shall follow the primary itself, not another standby."),
+        (
+            "upstreams",
+            "By node, for all but the primary: name, address and port of the node it shall follow.",
+        ),
+        (
+            "sources",
+            "By node, for those that are copied: name, address and port of the node it is copied from.",
+        ),
+        (
+            "slots_by_node",
+            "By node: the slots it must have, one for each node that shall follow it.",
+        ),
+        ("slots_kept", "Slots that stay wherever they are: of nodes that were not seen."),
         ("loss", "What may be lost, in words."),
         ("unseen", "Nodes that could not be asked."),
         (
             "synchronous_names",
-            "The value of synchronous_standby_names by which a commit waits for one of the standbys.",
+            "The value of synchronous_standby_names by which a commit waits for one of the followers.",
         ),
         ("report", "The cluster in lines for people: verdict, nodes, findings."),
         ("verdict", "The state of the cluster as it was seen."),
@@ -110,7 +125,7 @@ impl Module for PgDecide {
             Ok(plan) => {
                 let outcome = told(&view, &plan);
                 let settings = Settings::new(args, cx)?;
-                match (settings.dialect(), &outcome.data["standbys"]) {
+                match (settings.dialect(), &outcome.data["followers"]) {
                     (Ok(dialect), Json::Array(names)) => {
                         let names: Vec<String> =
                             names.iter().filter_map(Json::as_str).map(str::to_owned).collect();
@@ -145,6 +160,8 @@ fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
             address: node["address"].as_str().unwrap_or_default().to_owned(),
             port: node["port"].as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(5432),
             preferred: node["preferred"].as_bool().unwrap_or_default(),
+            wanted_upstream: node["upstream"].as_str().map(str::to_owned),
+            clone_from: node["clone_from"].as_str().map(CloneFrom::parse),
             answer,
         }
     });
@@ -181,7 +198,18 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .map(|node| node.name.as_str())
         .filter(|name| plan.primary.as_deref() != Some(*name))
         .collect();
-    let slots: Vec<String> = standbys.iter().map(|name| slot_name(name)).collect();
+    let followers_of = |upstream: &str| {
+        let names = plan.upstreams.iter().filter(move |(_, followed)| *followed == upstream);
+        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    let slots = |names: &[&str]| names.iter().map(|name| slot_name(name)).collect::<Vec<_>>();
+    let slots_by_node: Map<String, Json> = view
+        .nodes
+        .iter()
+        .map(|node| (node.name.clone(), json!(slots(&followers_of(&node.name)))))
+        .collect();
+    let followers = plan.primary.as_deref().map(followers_of).unwrap_or_default();
+    let unseen: Vec<&str> = view.unknown().map(|(node, _)| node.name.as_str()).collect();
     let paid: Vec<&str> = plan
         .steps
         .iter()
@@ -194,6 +222,10 @@ fn told(view: &View, plan: &Plan) -> Outcome {
             Json::Null,
             |node| json!({"name": node.name, "address": node.address, "port": node.port}),
         )
+    };
+    let addresses = |names: &BTreeMap<String, String>| {
+        let each = names.iter().map(|(node, other)| (node.clone(), address(Some(other))));
+        each.collect::<Map<String, Json>>()
     };
     let loss = match &plan.loss {
         Loss::None => "nothing".to_owned(),
@@ -212,13 +244,14 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("acts", acts)
         .with("steps", serde_json::to_value(&plan.steps).unwrap_or_default())
         .with("standbys", json!(standbys))
-        .with("slots", json!(slots))
+        .with("followers", json!(followers))
+        .with("upstreams", addresses(&plan.upstreams))
+        .with("sources", addresses(&plan.sources))
+        .with("slots_by_node", slots_by_node)
+        .with("slots_kept", json!(slots(&unseen)))
         .with("paid", json!(paid))
         .with("loss", loss)
-        .with(
-            "unseen",
-            json!(view.unknown().map(|(node, _)| node.name.as_str()).collect::<Vec<_>>()),
-        )
+        .with("unseen", json!(unseen))
         .with("report", json!(report(view)))
         .with("size", json!(size))
         .with("verdict", view.verdict().word())
@@ -321,7 +354,39 @@ mod tests {
             outcome.data["upstream"],
             json!({"name": "db1", "address": "10.0.0.1", "port": 5432})
         );
-        assert_eq!(outcome.data["slots"], json!(["matron_db2"]));
+        assert_eq!(outcome.data["slots_by_node"], json!({"db1": ["matron_db2"], "db2": []}));
+    }
+
+    #[test]
+    fn cascading_node_is_told_its_upstream_and_the_upstream_its_slot() {
+        let nodes = json!([
+            {"name": "db1", "address": "10.0.0.1", "port": 5432},
+            {"name": "db2", "address": "10.0.0.2", "port": 5432},
+            {"name": "db3", "address": "10.0.0.3", "port": 5433, "upstream": "db2"},
+        ]);
+        let observations =
+            json!({"db1": {"role": "empty"}, "db2": {"role": "empty"}, "db3": {"role": "empty"}});
+        let mut args = Args::of([
+            ("goal", Value::from("set_up")),
+            ("nodes", serde_json::from_value::<Value>(nodes).unwrap()),
+            ("observations", serde_json::from_value::<Value>(observations).unwrap()),
+            ("major", Value::from("17")),
+        ]);
+        let outcome = finish(&PgDecide, &mut args, &fake()).expect("parses");
+        assert_eq!(
+            outcome.data["upstreams"],
+            json!({
+                "db2": {"name": "db1", "address": "10.0.0.1", "port": 5432},
+                "db3": {"name": "db2", "address": "10.0.0.2", "port": 5432},
+            })
+        );
+        assert_eq!(outcome.data["sources"]["db3"]["name"], "db1");
+        assert_eq!(
+            outcome.data["slots_by_node"],
+            json!({"db1": ["matron_db2"], "db2": ["matron_db3"], "db3": []})
+        );
+        assert_eq!(outcome.data["followers"], json!(["db2"]));
+        assert_eq!(outcome.data["synchronous_names"], "ANY 1 (\"db2\")");
     }
 
     #[test]

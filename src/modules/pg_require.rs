@@ -25,6 +25,7 @@ Variables: `pg_cluster`, `pg_image`, `postgres_db`, `postgres_user`, `postgres_p
 `pg_replication_user` (replicator), `pg_replication_password` (generated), `pg_synchronous` (off), `pg_settings` (none), `pg_shm_size` (256m), \
 `pg_stop_timeout` (600), `pg_wal_keep_mb` (1024), `pg_slot_wal_limit_mb` (16384), `pg_clone_rate` (none), `pg_initdb_args` (none), \
 `pg_guard_asks` (all), `pg_promotable` (true), \
+`pg_upstream` (the node a standby follows: the primary), `pg_clone_from` (primary, standby or a node to copy from: the node it shall follow), \
 `matron_accept` (none).",
     args: &[ArgDoc {
         default: "database",
@@ -284,6 +285,8 @@ fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Stri
             "slot": slot_name(&host),
             "preferred": preferred,
             "promotable": promotable,
+            "upstream": variables.of_other(&host, "pg_upstream"),
+            "clone_from": variables.of_other(&host, "pg_clone_from"),
         }));
     }
     if nodes.is_empty() {
@@ -291,7 +294,66 @@ fn nodes(variables: &Variables<'_, '_>, cluster: &str) -> Result<Vec<Json>, Stri
             "no host of group 'databases' has pg_cluster: {cluster}. Set it for the hosts of that cluster."
         ));
     }
+    check_upstreams(variables, &nodes, cluster)?;
     Ok(nodes)
+}
+
+/// Refuses a `pg_upstream` or `pg_clone_from` that cannot be meant.
+fn check_upstreams(
+    variables: &Variables<'_, '_>,
+    nodes: &[Json],
+    cluster: &str,
+) -> Result<(), String> {
+    let names: Vec<&str> = nodes.iter().filter_map(|node| node["name"].as_str()).collect();
+    let known = |name: &str| nodes.iter().find(|node| node["name"] == name);
+    let refuse = |variable: &str, host: &str, value: &str, why: String| {
+        Err(format!(
+            "variable {variable} of {host} is '{value}', {why}. It may be {}.",
+            names.iter().copied().filter(|name| *name != host).collect::<Vec<_>>().join(", ")
+        ))
+    };
+    for node in nodes {
+        let host = node["name"].as_str().unwrap_or_default();
+        for (variable, key) in [("pg_upstream", "upstream"), ("pg_clone_from", "clone_from")] {
+            let Some(value) = node[key].as_str() else { continue };
+            if key == "clone_from" && ["primary", "standby"].contains(&value) {
+                continue;
+            }
+            if value == host {
+                // With `--from HOST` that host itself has the variable too, and copies nothing.
+                if key == "clone_from" {
+                    continue;
+                }
+                return refuse(variable, host, value, "which is the node itself".to_owned());
+            }
+            if known(value).is_none() {
+                let why = match variables.of_other(value, "pg_cluster") {
+                    Some(other) => {
+                        format!("a host of cluster {other}, and {host} belongs to {cluster}")
+                    }
+                    None => format!("which is no database host of cluster {cluster}"),
+                };
+                return refuse(variable, host, value, why);
+            }
+        }
+        let mut way = vec![host];
+        let mut at = node;
+        while let Some(next) = at["upstream"].as_str() {
+            if way.contains(&next) {
+                way.push(next);
+                return Err(format!(
+                    "variables pg_upstream make a ring: {}. One of these nodes has to follow the primary: take its pg_upstream away.",
+                    way.join(" follows ")
+                ));
+            }
+            way.push(next);
+            match known(next) {
+                Some(node) => at = node,
+                None => break,
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -345,7 +407,7 @@ mod tests {
         let pg = &variables["pg"];
         assert_eq!(
             pg["nodes"][1],
-            json!({"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false, "promotable": true})
+            json!({"name": "db2", "address": "10.0.0.2", "port": 5432, "slot": "matron_db2", "preferred": false, "promotable": true, "upstream": null, "clone_from": null})
         );
         assert_eq!(
             (&pg["container"], &pg["root"]),
@@ -355,6 +417,65 @@ mod tests {
             !Json::Object(variables.clone()).to_string().contains("hunter22"),
             "the password is no fact"
         );
+    }
+
+    /// A cluster of three with these variables of its nodes, and a host of another cluster.
+    fn three(variable: &str, values: [&str; 3]) -> Fake {
+        let host = |at: usize, cluster: &str, value: &str| {
+            Value::from_pairs([
+                ("pg_cluster", Value::from(cluster)),
+                ("ansible_host", Value::from(format!("10.0.0.{at}"))),
+                (variable, Value::from(value)),
+            ])
+        };
+        let names = vec!["db1", "db2", "db3", "far"];
+        let hosts = Value::from_pairs([
+            ("db1", host(1, "ward", values[0])),
+            ("db2", host(2, "ward", values[1])),
+            ("db3", host(3, "ward", values[2])),
+            ("far", host(4, "elsewhere", "")),
+        ]);
+        pair()
+            .variable("groups", Value::from_pairs([("databases", Value::from(names))]))
+            .variable("hostvars", hosts)
+            .variable("postgres_password", "hunter22")
+    }
+
+    #[test]
+    fn upstream_that_cannot_be_meant_is_refused_with_what_may_be() {
+        for (values, text) in [
+            (
+                ["", "", "db4"],
+                "variable pg_upstream of db3 is 'db4', which is no database host of cluster ward. It may be db1, db2.",
+            ),
+            (
+                ["", "", "far"],
+                "variable pg_upstream of db3 is 'far', a host of cluster elsewhere, and db3 belongs to ward. It may be db1, db2.",
+            ),
+            (
+                ["", "db2", ""],
+                "variable pg_upstream of db2 is 'db2', which is the node itself. It may be db1, db3.",
+            ),
+            (
+                ["db3", "db1", "db2"],
+                "variables pg_upstream make a ring: db1 follows db3 follows db2 follows db1. One of these nodes has to follow the primary: take its pg_upstream away.",
+            ),
+        ] {
+            assert_eq!(told(&three("pg_upstream", values)).message(), Some(text));
+        }
+        let outcome = told(&three("pg_upstream", ["", "", "db2"]));
+        let Some(Effect::SetFact { variables, .. }) = outcome.effects.first() else {
+            panic!("no fact: {outcome:?}")
+        };
+        assert_eq!(variables["pg"]["nodes"][2]["upstream"], "db2");
+    }
+
+    #[test]
+    fn source_of_a_copy_is_a_kind_or_a_node() {
+        for (value, good) in [("primary", true), ("standby", true), ("db2", true), ("db9", false)] {
+            let outcome = told(&three("pg_clone_from", [value, value, value]));
+            assert_eq!(outcome.status == Status::Ok, good, "{value}: {outcome:?}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ is stopped. The text is a template's, which gets `pg_conninfo` (quoted), `pg_slo
         ("restart_required", "Whether a running standby must be restarted to follow."),
         ("conninfo", "The connection string, without a password."),
     ],
-    examples: "- name: Follow the primary\n  pg_standby:\n    host: \"{{ pg_plan.upstream.address }}\"\n",
+    examples: "- name: Follow the primary\n  pg_standby:\n    host: \"{{ pg_plan.upstreams[inventory_hostname].address }}\"\n",
 };
 
 const READ: &str = r#"[ -s "$data/PG_VERSION" ] || give_up "there is no data directory at $data"

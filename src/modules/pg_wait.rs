@@ -1,5 +1,6 @@
 //! `pg_wait`: waits until a node is what it should be, within a deadline.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
@@ -25,6 +26,12 @@ The server is asked over TCP, because the temporary server of an image's first s
     args: &[
         ArgDoc { required: true, ..arg("for", ArgKind::Choice(CONDITIONS), "What to wait for.") },
         arg("names", ArgKind::List, "With `followed`: the standbys that must stream."),
+        arg(
+            "host",
+            ArgKind::Str,
+            "With `streaming`: the address it must come from (where the server tells, 9.6 and later).",
+        ),
+        arg("port", ArgKind::Int, "With `streaming`: the port there."),
         ArgDoc { default: "120", ..arg("timeout", ArgKind::Int, "Seconds.") },
         container_arg(),
         superuser_arg(),
@@ -80,11 +87,16 @@ impl Module for PgWait {
         let what = args.choice("for", CONDITIONS, "ready")?;
         let names = args.list("names")?.unwrap_or_default();
         let seconds = args.integer("timeout")?.unwrap_or(120).unsigned_abs();
+        let from = args.text("host")?.filter(|host| !host.is_empty());
+        let from = match (from, args.integer("port")?) {
+            (Some(host), port) => vec![("host", host), ("port", port.unwrap_or(5432).to_string())],
+            (None, _) => Vec::new(),
+        };
         Ok(Box::new(Wait {
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             what,
-            sql: question(what, &names, settings.dialect()?),
+            sql: question(what, &names, &from, settings.dialect()?),
             names,
             limit: Duration::from_secs(seconds),
             waited: Duration::ZERO,
@@ -95,17 +107,33 @@ impl Module for PgWait {
 }
 
 /// Returns the query whose answer begins with `yes` when it is so.
-fn question(what: &str, names: &[String], dialect: &Dialect) -> String {
+fn question(what: &str, names: &[String], from: &[(&str, String)], dialect: &Dialect) -> String {
     let (word, position) = (dialect.wal.word, dialect.wal.position);
     match what {
-        "writable" => "select case when pg_is_in_recovery() then 'in recovery' else 'yes' end".to_owned(),
-        "in_recovery" => "select case when pg_is_in_recovery() then 'yes' else 'not in recovery' end".to_owned(),
+        "writable" => {
+            "select case when pg_is_in_recovery() then 'in recovery' else 'yes' end".to_owned()
+        }
+        "in_recovery" => {
+            "select case when pg_is_in_recovery() then 'yes' else 'not in recovery' end".to_owned()
+        }
         "streaming" if dialect.receiver == Receiver::Absent => format!(
             "select case when pg_is_in_recovery() and pg_last_{word}_receive_{position}() is not null then 'yes' else 'nothing received' end"
         ),
-        "streaming" => "select coalesce((select case when status = 'streaming' and pg_is_in_recovery() then 'yes, timeline ' || received_tli \
-             else status end from pg_stat_wal_receiver limit 1), 'no receiver')"
-            .to_owned(),
+        "streaming" => {
+            // A receiver of before a change of upstream streams for a moment more.
+            let mut elsewhere = String::new();
+            for (keyword, value) in from {
+                let word = literal(&format!(" {keyword}={value} "));
+                let _ = write!(
+                    elsewhere,
+                    "when position({word} in ' ' || conninfo || ' ') = 0 then 'streaming from elsewhere' "
+                );
+            }
+            format!(
+                "select coalesce((select case when status <> 'streaming' or not pg_is_in_recovery() then status {elsewhere}\
+                 else 'yes, timeline ' || received_tli end from pg_stat_wal_receiver limit 1), 'no receiver')"
+            )
+        }
         "followed" => {
             let list: Vec<_> = names.iter().map(|name| literal(name)).collect();
             format!(

@@ -9,6 +9,7 @@ mod rejoin;
 mod rewind;
 mod setup;
 mod start;
+mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -84,7 +85,7 @@ pub struct Step {
     pub node: String,
     /// What.
     pub act: Act,
-    /// The other node it is about: the source of a clone, the debtor.
+    /// The other node it is about: the source of a copy, the node to follow, the debtor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
 }
@@ -124,6 +125,10 @@ pub struct Plan {
     /// By node: where it left the primary's history.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forks: BTreeMap<String, Fork>,
+    /// For every node but the primary: the node it shall follow.
+    pub upstreams: BTreeMap<String, String>,
+    /// For every node that is copied: the node it is copied from.
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Plan {
@@ -137,6 +142,8 @@ impl Plan {
             accepted: Vec::new(),
             checks: Vec::new(),
             forks: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 
@@ -206,13 +213,11 @@ pub type Decision = Result<Plan, Box<Refusal>>;
 /// Decides. A refusal holds what was checked, itself among it.
 pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
     let consent = Consent { words: accept };
-    let decision = match goal {
-        Goal::SetUp => setup::decide(view, consent),
-        Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
-        Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
-        Goal::Start { node } => start::decide(view, node.as_deref(), consent),
-        Goal::Status => Ok(status(view)),
-    };
+    let decision = steps(view, goal, consent).and_then(|mut plan| {
+        upstream::assign(view, &mut plan);
+        upstream::choose_sources(view, &mut plan)?;
+        Ok(plan)
+    });
     decision.map_err(|mut refusal| {
         if !refusal.checks.iter().any(|check| check.verdict == CheckVerdict::Refused) {
             let check = Check::of(&refusal, CheckVerdict::Refused);
@@ -220,6 +225,17 @@ pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
         }
         refusal
     })
+}
+
+/// Returns a plan with its steps; who follows whom is worked out of them.
+fn steps(view: &View, goal: &Goal, consent: Consent<'_>) -> Decision {
+    match goal {
+        Goal::SetUp => setup::decide(view, consent),
+        Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
+        Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
+        Goal::Start { node } => start::decide(view, node.as_deref(), consent),
+        Goal::Status => Ok(status(view)),
+    }
 }
 
 /// What was accepted by name.

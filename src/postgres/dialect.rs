@@ -45,6 +45,8 @@ pub struct Dialect {
     pub basebackup_creates_slot: bool,
     /// `pg_basebackup -X` default.
     pub basebackup_wal_default: &'static str,
+    /// `wal_retrieve_retry_interval` is there.
+    pub retrieve_interval: bool,
     /// `pg_create_physical_replication_slot` takes `immediately_reserve`.
     pub slot_reserves: bool,
     /// `pg_replication_slots.wal_status` is there.
@@ -215,6 +217,7 @@ const V9_4: Dialect = Dialect {
     basebackup_slot: false,
     basebackup_creates_slot: false,
     basebackup_wal_default: "none",
+    retrieve_interval: false,
     slot_reserves: false,
     slot_wal_status: false,
     rewind: false,
@@ -242,6 +245,7 @@ const V9_4: Dialect = Dialect {
 const V9_5: Dialect = Dialect {
     major: Major::new(9, 5),
     checkpoint_segments: false,
+    retrieve_interval: true,
     rewind: true,
     pending_restart: true,
     end_of_life: "2021-02",
@@ -503,6 +507,7 @@ mod tests {
         assert_eq!(majors(|row| !row.basebackup_slot), "9.4 9.5");
         assert_eq!(majors(|row| !row.basebackup_creates_slot), "9.4 9.5 9.6 10");
         assert_eq!(majors(|row| !row.rewind), "9.4");
+        assert_eq!(majors(|row| !row.retrieve_interval), "9.4");
         assert_eq!(majors(|row| row.trigger_setting.is_none()), "16 17 18");
         assert_eq!(majors(|row| row.manifest && row.slot_wal_limit), "13 14 15 16 17 18");
         assert_eq!(majors(|row| row.checksums_default), "18");

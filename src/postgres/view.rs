@@ -22,6 +22,28 @@ pub enum Answer {
     },
 }
 
+/// Where a copy of the data shall come from (`pg_clone_from`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CloneFrom {
+    /// The primary.
+    Primary,
+    /// Any standby that streams.
+    Standby,
+    /// This node.
+    Node(String),
+}
+
+impl CloneFrom {
+    /// Reads the variable: a kind, or else a node's name.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "primary" => Self::Primary,
+            "standby" => Self::Standby,
+            name => Self::Node(name.to_owned()),
+        }
+    }
+}
+
 /// One node of a cluster.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Node {
@@ -33,6 +55,10 @@ pub struct Node {
     pub port: u16,
     /// `pg_prefer: primary`.
     pub preferred: bool,
+    /// `pg_upstream`: the node it shall follow while it is a standby and that one can be followed; the primary when it is not named.
+    pub wanted_upstream: Option<String>,
+    /// `pg_clone_from`: where a copy shall come from.
+    pub clone_from: Option<CloneFrom>,
     /// What it said.
     pub answer: Answer,
 }
@@ -259,6 +285,12 @@ impl View {
         let host = seen.upstream.host.as_deref()?;
         let port = seen.upstream.port.unwrap_or(5432);
         self.nodes.iter().find(|node| node.address == host && node.port == port)
+    }
+
+    /// Returns the node from which a standby gets WAL right now, as it says itself.
+    pub fn streams_from(&self, node: &Node) -> Option<&Node> {
+        let seen = node.seen().filter(|seen| seen.role == Role::Standby)?;
+        self.upstream_of(seen).filter(|_| seen.upstream.is_streaming())
     }
 
     /// Returns the row under which a node follows another, if it does.

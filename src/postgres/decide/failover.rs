@@ -53,7 +53,8 @@ fn already_done(view: &View, wanted: Option<&str>) -> Option<Plan> {
     plan.fact(format!("{} is the primary already", primary.name));
     plan.step(&primary.name, Act::VerifyWrite);
     for (node, standby) in view.in_role(Role::Standby) {
-        if view.following(node, seen).is_none() && can_follow(standby, seen) {
+        let left = view.streams_from(node).is_none() || standby.timeline != seen.timeline;
+        if left && can_follow(standby, seen) {
             plan.step_about(&node.name, Act::Follow, &primary.name);
         }
     }
@@ -139,7 +140,17 @@ fn best_or_refuse<'a>(
 /// Finds the node that the candidate followed.
 fn old_primary<'a>(view: &'a View, candidate: &Node, standby: &Observation) -> Option<&'a Node> {
     let running = view.sole_primary().map(|(node, _)| node);
-    let followed = || view.upstream_of(standby).filter(|node| node.name != candidate.name);
+    let followed = || {
+        // A cascading standby followed another one: what counts is where that one's WAL came from.
+        let mut upstream = view.upstream_of(standby)?;
+        for _ in &view.nodes {
+            match upstream.seen() {
+                Some(seen) if seen.role == Role::Standby => upstream = view.upstream_of(seen)?,
+                Some(_) | None => break,
+            }
+        }
+        Some(upstream).filter(|node| node.name != candidate.name)
+    };
     let stopped = || {
         let mut stopped = view
             .in_role(Role::Stopped)

@@ -4,7 +4,9 @@
 //! copied anew otherwise; what it alone held is listed and kept first.
 
 use super::rewind::{Obstacle, fork, obstacles};
-use super::{Act, By, Check, CheckVerdict, Consent, Decision, Plan, Refusal, check_systems};
+use super::{
+    Act, By, Check, CheckVerdict, Consent, Decision, Plan, Refusal, check_systems, upstream,
+};
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View, can_follow};
 
@@ -21,11 +23,27 @@ pub(super) fn decide(view: &View, wanted: Option<&str>, by: By, consent: Consent
             continue;
         }
         match node.seen() {
-            Some(seen) => bring_back(&mut plan, node, seen, (primary, truth), by)?,
+            Some(seen) => bring_back(view, &mut plan, node, seen, (primary, truth), by)?,
             None => plan.fact(format!("{} was not seen and is left alone", node.name)),
         }
     }
+    re_point(view, &mut plan, wanted);
     Ok(plan)
+}
+
+/// Standbys that stream, and from another node than they shall, change over once what is brought back is there.
+fn re_point(view: &View, plan: &mut Plan, wanted: Option<&str>) {
+    upstream::assign(view, plan);
+    for node in &view.nodes {
+        let Some(shall) = plan.upstreams.get(&node.name).cloned() else { continue };
+        let left_alone = wanted.is_some_and(|wanted| wanted != node.name)
+            || plan.acts_on(&node.name).any(|act| *act == Act::Follow);
+        let Some(now) = view.streams_from(node) else { continue };
+        if now.name != shall && !left_alone {
+            plan.fact(format!("{} follows {} and shall follow {shall}", node.name, now.name));
+            plan.step_about(&node.name, Act::Follow, &shall);
+        }
+    }
 }
 
 fn check_wanted(view: &View, wanted: &str, primary: &Node) -> Result<(), Box<Refusal>> {
@@ -101,6 +119,7 @@ fn proven_primary<'a>(
 }
 
 fn bring_back(
+    view: &View,
     plan: &mut Plan,
     node: &Node,
     seen: &Observation,
@@ -109,8 +128,9 @@ fn bring_back(
 ) -> Result<(), Box<Refusal>> {
     let name = node.name.as_str();
     match seen.role {
-        Role::Standby if seen.upstream.is_streaming() && follows(seen, primary) => {
-            plan.fact(format!("{name} follows {} already", primary.name));
+        Role::Standby if follows(view, node, primary, truth) => {
+            let from = view.streams_from(node).map_or(primary.name.as_str(), |from| &from.name);
+            plan.fact(format!("{name} follows {from} already"));
         }
         Role::Standby | Role::Stopped if by != By::Clone && can_follow(seen, truth) => {
             plan.fact(format!(
@@ -222,7 +242,18 @@ fn in_words(obstacles: &[Obstacle]) -> String {
     words.join("; ")
 }
 
-fn follows(seen: &Observation, primary: &Node) -> bool {
-    seen.upstream.host.as_deref() == Some(primary.address.as_str())
-        && seen.upstream.port.unwrap_or(5432) == primary.port
+/// Tells whether a standby gets the primary's WAL, from itself or by way of other standbys that do.
+fn follows(view: &View, node: &Node, primary: &Node, truth: &Observation) -> bool {
+    let mut at = node;
+    // No way is longer than the cluster has nodes.
+    for _ in &view.nodes {
+        match view.streams_from(at) {
+            Some(upstream) if upstream.name == primary.name => return true,
+            Some(upstream) if upstream.seen().is_some() => at = upstream,
+            // What is between could not be asked: what arrives has to be of the primary's timeline.
+            Some(_) => return at.seen().is_some_and(|seen| seen.timeline == truth.timeline),
+            None => return false,
+        }
+    }
+    false
 }

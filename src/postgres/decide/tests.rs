@@ -4,6 +4,7 @@ mod failover;
 mod rejoin;
 mod setup;
 mod start;
+mod upstream;
 
 use super::*;
 use crate::postgres::control::{ControlData, ControlState};
@@ -116,7 +117,15 @@ fn view<const N: usize>(nodes: [Option<Observation>; N]) -> View {
             Some(seen) => Answer::Seen(Box::new(seen)),
             None => Answer::Unknown { why: "connect timed out".to_owned() },
         };
-        Node { address: address(&name), name, port: 5432, preferred: false, answer }
+        Node {
+            address: address(&name),
+            name,
+            port: 5432,
+            preferred: false,
+            wanted_upstream: None,
+            clone_from: None,
+            answer,
+        }
     });
     View { cluster: "st_mary".to_owned(), nodes: nodes.collect() }
 }
