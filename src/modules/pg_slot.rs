@@ -101,13 +101,16 @@ impl Module for PgSlot {
             "from pg_replication_slots where slot_type = 'physical' and slot_name like 'matron\\_%' and slot_name::text <> all ({})",
             array(&mut names.iter().chain(&kept))
         );
-        let list = |which: &str| {
+        let names_where = |which: &str| {
             format!(
                 "coalesce(string_agg(case when {which} then slot_name end, ' ' order by slot_name), '')"
             )
         };
-        let names_surplus =
-            format!("select {} || '|' || {} {surplus}", list("true"), list("not active"));
+        let names_surplus = format!(
+            "select {} || '|' || {} {surplus}",
+            names_where("true"),
+            names_where("not active")
+        );
         let drop = format!("select pg_drop_replication_slot(slot_name) {surplus} and not active");
         if names.is_empty() && !purge {
             return Ok(crate::modules::action::Finished::boxed(nothing()));

@@ -36,26 +36,21 @@ fn node_follows_what_it_wants_while_that_is_there() {
     let third = || Some(standby("db2", 1, 9));
     let lost = || Some(orphan("db2", 1, 9));
     let db1 = || Some(primary(1, 9));
-    for (claim, nodes, told) in [
-        ("a cascade in order", [db1(), ok(), third()], "db2>db1 db3>db2"),
-        ("nothing there yet", [None, None, None], ""),
-        ("middle is not seen and sends still", [db1(), None, third()], "db2>db1 db3>db2"),
-        ("middle is not seen and sends nothing", [db1(), None, lost()], "db2>db1 db3>db1"),
-        (
-            "middle has data of its own",
-            [db1(), Some(bare(Role::Foreign)), lost()],
-            "db2>db1 db3>db1",
-        ),
-        ("middle gets nothing", [db1(), Some(orphan("db1", 1, 9)), lost()], "db2>db1 db3>db1"),
-        ("middle is the primary", [Some(standby("db2", 1, 9)), db1(), third()], "db1>db2 db3>db2"),
-        (
-            "third is the primary",
-            [Some(standby("db3", 1, 9)), Some(standby("db3", 1, 9)), db1()],
-            "db1>db3 db2>db3",
-        ),
-    ] {
+    let holds = |claim: &str, nodes: [Option<Observation>; 3], told: &str| {
         assert_eq!(upstreams(&cascade(nodes), &Goal::Status, &[]), told, "{claim}");
-    }
+    };
+    holds("a cascade in order", [db1(), ok(), third()], "db2>db1 db3>db2");
+    holds("nothing there yet", [None, None, None], "");
+    holds("middle is not seen and sends still", [db1(), None, third()], "db2>db1 db3>db2");
+    holds("middle is not seen and sends nothing", [db1(), None, lost()], "db2>db1 db3>db1");
+    let foreign = Some(bare(Role::Foreign));
+    holds("middle has data of its own", [db1(), foreign, lost()], "db2>db1 db3>db1");
+    let deaf = Some(orphan("db1", 1, 9));
+    holds("middle gets nothing", [db1(), deaf, lost()], "db2>db1 db3>db1");
+    let second = Some(standby("db2", 1, 9));
+    holds("middle is the primary", [second, db1(), third()], "db1>db2 db3>db2");
+    let of_third = || Some(standby("db3", 1, 9));
+    holds("third is the primary", [of_third(), of_third(), db1()], "db1>db3 db2>db3");
 }
 
 #[test]
