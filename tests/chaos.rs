@@ -65,6 +65,9 @@ struct Flags {
     /// With --sweep: Ctrl-C instead of kill -9
     #[arg(long)]
     ctrl_c: bool,
+    /// The matron to test, instead of the one just built
+    #[arg(long, value_name = "PROGRAM", default_value = BUILT)]
+    matron: PathBuf,
     /// Only show the schedules
     #[arg(long)]
     print: bool,
@@ -72,6 +75,9 @@ struct Flags {
     #[arg(long)]
     keep: bool,
 }
+
+/// The program that belongs to this build.
+const BUILT: &str = env!("CARGO_BIN_EXE_matron");
 
 const OWN: &[&str] = &["--schedules", "--seed", "--case", "--sweep"];
 
@@ -113,7 +119,7 @@ fn smoke() -> ExitCode {
     }));
     trials.push(Trial::test("a_failover_that_is_killed_half_way_is_finished_by_the_next", || {
         let ward = std::env::var("MATRON_LAB_WARD").unwrap_or_else(|_| "chaossmoke".to_owned());
-        let mut hosts = hosts::Hosts::new(&ward).map_err(Failed::from)?;
+        let mut hosts = hosts::Hosts::new(&ward, Path::new(BUILT)).map_err(Failed::from)?;
         let schedule = schedule::sweep(Verb::Failover, 2, Twist::KillMatron, 9);
         let ended = one(&mut hosts, &schedule);
         if std::env::var_os("MATRON_LAB_KEEP").is_none() {
@@ -201,7 +207,7 @@ fn lane(flags: &Flags) -> ExitCode {
 /// Plays schedules on a ward of its own until there are none left.
 fn worker(flags: &Flags, at: u8, queue: &Mutex<Vec<Schedule>>, failed: &Mutex<Vec<String>>) {
     let name = if flags.wards == 1 { flags.name.clone() } else { format!("{}{at}", flags.name) };
-    let mut hosts = match hosts::Hosts::new(&name) {
+    let mut hosts = match hosts::Hosts::new(&name, &flags.matron) {
         Ok(hosts) => hosts,
         Err(why) => return eprintln!("{why}"),
     };
@@ -225,7 +231,7 @@ fn worker(flags: &Flags, at: u8, queue: &Mutex<Vec<Schedule>>, failed: &Mutex<Ve
 
 /// Interrupts a verb after each of its tasks in turn, until it is over before.
 fn sweep(flags: &Flags, verb: Verb) -> ExitCode {
-    let mut hosts = match hosts::Hosts::new(&flags.name) {
+    let mut hosts = match hosts::Hosts::new(&flags.name, &flags.matron) {
         Ok(hosts) => hosts,
         Err(why) => {
             eprintln!("{why}");

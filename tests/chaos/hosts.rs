@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::schedule::{Fault, Part};
 
-/// Hosts of a ward, as many as the largest cluster has nodes.
-pub const HOSTS: u8 = 3;
+/// Nodes of the largest cluster.
+const MOST: u8 = 3;
 
 /// What was done to a host and not undone yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,6 +45,7 @@ pub enum Is {
 /// A ward and what was done to it.
 pub struct Hosts {
     ward: String,
+    matron: PathBuf,
     folder: PathBuf,
     scratch: PathBuf,
     pub nodes: u8,
@@ -82,17 +83,19 @@ const ASK: &str = "select pg_is_in_recovery(), case when pg_is_in_recovery() the
      coalesce((select sender_host from pg_stat_wal_receiver where status = 'streaming'), '')";
 
 impl Hosts {
-    pub fn new(ward: &str) -> Result<Self, String> {
+    /// Names the ward that `matron`, a path to the program, will make.
+    pub fn new(ward: &str, matron: &Path) -> Result<Self, String> {
         let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(ward);
         std::fs::create_dir_all(&scratch)
             .map_err(|error| format!("{}: {error}", scratch.display()))?;
         Ok(Self {
             ward: ward.to_owned(),
+            matron: matron.to_owned(),
             folder: PathBuf::from("/var/lib/matron-lab"),
             scratch,
             nodes: 0,
             parts: Vec::new(),
-            plights: vec![Plight::default(); usize::from(HOSTS)],
+            plights: vec![Plight::default(); usize::from(MOST)],
         })
     }
 
@@ -100,7 +103,7 @@ impl Hosts {
     pub fn up(&mut self, nodes: u8) -> Result<(), String> {
         self.nodes = nodes;
         self.parts = Vec::new();
-        let words = ["up", "--yes", "--pg", "17", "--hosts", &HOSTS.to_string(), "--databases"];
+        let words = ["up", "--yes", "--pg", "17", "--hosts", &nodes.to_string(), "--databases"];
         self.lab(&[&words[..], &[&nodes.to_string()]].concat())?;
         self.undo_all()
     }
@@ -120,7 +123,7 @@ impl Hosts {
 
     /// Returns matron with these words.
     pub fn matron(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_matron"));
+        let mut command = Command::new(&self.matron);
         command.args(words).current_dir(&self.scratch).stdin(Stdio::null());
         command.env("MATRON_STATE_DIR", self.scratch.join("state")).env("NO_COLOR", "1");
         command
@@ -308,7 +311,7 @@ impl Hosts {
         let line = "systemctl stop 'matron-*' 2>/dev/null; for c in $(docker ps -aq); do docker rm -fv $c; done; \
                     rm -rf /srv/* /etc/matron /var/lib/matron /etc/systemd/system/matron-* /var/log/matron-pg-guard.log \
                     /etc/systemd/system/multi-user.target.wants/matron-*; systemctl daemon-reload";
-        for host in (1..=HOSTS).map(|at| format!("h{at}")) {
+        for host in self.names() {
             self.on(&host, line).well(&format!("emptying {host}"))?;
         }
         Ok(())

@@ -248,7 +248,7 @@ impl Schedule {
             }
         } else {
             steps.push(Step::Wait(200 + dice.below(800)));
-            for _ in 0..=1 + dice.below(3) {
+            for _ in 0..=dice.below(2) {
                 dice.scene(&mut steps, nodes);
             }
         }
