@@ -46,12 +46,16 @@ mod pg_fence;
 mod pg_hba;
 mod pg_image;
 mod pg_lock;
+mod pg_lost;
+mod pg_lost_report;
 mod pg_mark;
 mod pg_node;
 mod pg_observe;
 mod pg_password;
 mod pg_promote;
+mod pg_relations;
 mod pg_require;
+mod pg_rewind;
 mod pg_role;
 mod pg_server;
 mod pg_settings;
@@ -137,12 +141,16 @@ pub static ALL: &[&dyn Module] = &[
     &pg_fence::PgFence,
     &pg_hba::PgHba,
     &pg_image::PgImage,
+    &pg_lost::PgLost,
+    &pg_lost_report::PgLostReport,
     &pg_lock::PgLock,
     &pg_mark::PgMark,
     &pg_observe::PgObserve,
     &pg_password::PgPassword,
     &pg_promote::PgPromote,
+    &pg_relations::PgRelations,
     &pg_require::PgRequire,
+    &pg_rewind::PgRewind,
     &pg_role::PgRole,
     &pg_server::PgServer,
     &pg_settings::PgSettings,

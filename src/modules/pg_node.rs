@@ -62,6 +62,13 @@ pub(super) const CONTROL: &str = r#"control_text() {
 }
 "#;
 
+/// `half_rewound`: whether the data directory is one on which a rewind was begun and did not end. The mark holds its inode, so
+/// that it stands for this directory and for no later one. Needs `root`.
+pub(super) const REWIND: &str = r#"half_rewound() {
+  [ -s "$root/rewind.begun" ] && [ "$(cat "$root/rewind.begun")" = "$(stat -c %i "$root/data" 2>/dev/null)" ]
+}
+"#;
+
 /// The arguments by which a node is reached; each may be left out after `pg_require` and `pg_image`.
 pub(super) const fn container_arg() -> ArgDoc {
     arg(

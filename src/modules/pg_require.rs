@@ -24,7 +24,7 @@ Variables: `pg_cluster`, `pg_image`, `postgres_db`, `postgres_user`, `postgres_p
 `pg_container` (CLUSTER-db), `pg_port` (5432), `pg_address` (ansible_host, else the host's name), `pg_prefer`, `pg_pgdata` (the image's), \
 `pg_replication_user` (replicator), `pg_replication_password` (generated), `pg_synchronous` (off), `pg_settings` (none), `pg_shm_size` (256m), \
 `pg_stop_timeout` (600), `pg_wal_keep_mb` (1024), `pg_slot_wal_limit_mb` (16384), `pg_clone_rate` (none), `pg_initdb_args` (none), \
-`pg_guard_asks` (all), `pg_promotable` (true), \
+`pg_aside_budget_mb` (none), `pg_guard_asks` (all), `pg_promotable` (true), \
 `pg_upstream` (the node a standby follows: the primary), `pg_clone_from` (primary, standby or a node to copy from: the node it shall follow), \
 `matron_accept` (none).",
     args: &[ArgDoc {
@@ -186,6 +186,10 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
         "wal_keep_mb": variables.number("pg_wal_keep_mb", 1024, 16..=1_000_000)?,
         "slot_wal_limit_mb": variables.number("pg_slot_wal_limit_mb", 16_384, 16..=10_000_000)?,
         "clone_rate": variables.text_or("pg_clone_rate", "")?,
+        "aside_budget_mb": match variables.text("pg_aside_budget_mb")?.unwrap_or_default().as_str() {
+            "" => Json::from(""),
+            _ => variables.number("pg_aside_budget_mb", 0, 0..=1_000_000_000)?.into(),
+        },
         "initdb_args": variables.text_or("pg_initdb_args", "")?,
         "guard_asks": guard_asks(&variables)?,
     });

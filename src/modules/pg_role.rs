@@ -23,7 +23,7 @@ static DOC: Doc = Doc {
     name: "pg_role",
     summary: "Makes a role that may replicate and log in, with this password.",
     description: "The password never travels in SQL: its SCRAM-SHA-256 verifier (md5 before 10) is computed on the controller with a salt from the host. \
-Whether the role has this password already is found out from the verifier that is stored. Use `no_log: true`.",
+Whether the role has this password already is found out from the verifier that is stored. From 11 on it may also read files of the data directory, which pg_rewind needs and a base backup gives anyhow. Use `no_log: true`.",
     args: &[
         arg(
             "name",
@@ -58,8 +58,18 @@ struct Give {
     container: String,
     superuser: String,
     passwords: Passwords,
+    reads_files: bool,
     mode: Mode,
 }
+
+/// What pg_rewind calls on its source (the manual's page of pg_rewind, Notes); grants are a database's own, and it connects to
+/// `postgres`.
+const FILE_FUNCTIONS: &[&str] = &[
+    "pg_catalog.pg_ls_dir(text, boolean, boolean)",
+    "pg_catalog.pg_stat_file(text, boolean)",
+    "pg_catalog.pg_read_binary_file(text)",
+    "pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean)",
+];
 
 impl Module for PgRole {
     fn doc(&self) -> &'static Doc {
@@ -78,6 +88,7 @@ impl Module for PgRole {
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             passwords: settings.dialect()?.passwords,
+            reads_files: settings.dialect()?.rewind_by_role,
             mode: Mode::default(),
         }))
     }
@@ -92,12 +103,17 @@ impl Give {
 
     fn after_look(&self, reply: &Reply) -> Step {
         let row = reply.field("role").unwrap_or_default();
-        let (able, stored) = row.trim().split_once('|').unwrap_or_default();
-        if able == "t" && scram::matches(stored, &self.name, &self.password) {
+        let (able, rest) = row.trim().split_once('|').unwrap_or_default();
+        let (reads, stored) = rest.split_once('|').unwrap_or_default();
+        let known = able == "t" && scram::matches(stored, &self.name, &self.password);
+        if known && reads == "t" {
             return self.done(false);
         }
         if self.mode.check {
             return self.done(true);
+        }
+        if known {
+            return self.ask(CHANGE, &self.grants());
         }
         let salt = reply.field("salt").unwrap_or_default();
         let salt = base64::engine::general_purpose::STANDARD.decode(salt.trim());
@@ -110,7 +126,17 @@ impl Give {
         let verb = if row.trim().is_empty() { "create" } else { "alter" };
         let role = identifier(&self.name);
         let verifier = literal(&verifier);
-        self.ask(CHANGE, &format!("{verb} role {role} with login replication password {verifier}"))
+        let grants = self.grants();
+        let sql =
+            format!("{verb} role {role} with login replication password {verifier}; {grants}");
+        self.ask(CHANGE, &sql)
+    }
+
+    fn grants(&self) -> String {
+        let functions = if self.reads_files { FILE_FUNCTIONS } else { &[] };
+        let role = identifier(&self.name);
+        let one = |function: &&str| format!("grant execute on function {function} to {role}");
+        functions.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
     fn done(&self, changed: bool) -> Step {
@@ -122,7 +148,12 @@ impl Action for Give {
     fn begin(&mut self, mode: Mode) -> Step {
         self.mode = mode;
         let name = literal(&self.name);
-        self.ask(LOOK, &format!("select rolcanlogin and rolreplication, rolpassword from pg_authid where rolname = {name}"))
+        let functions = if self.reads_files { FILE_FUNCTIONS } else { &[] };
+        let reads: String = functions
+            .iter()
+            .map(|function| format!(" and has_function_privilege(oid, '{function}', 'execute')"))
+            .collect();
+        self.ask(LOOK, &format!("select rolcanlogin and rolreplication, true{reads}, rolpassword from pg_authid where rolname = {name}"))
     }
 
     fn resume(&mut self, done: Done) -> Step {

@@ -55,6 +55,10 @@ pub struct Dialect {
     pub rewind: bool,
     /// `pg_rewind` finishes crash recovery by itself.
     pub rewind_recovers: bool,
+    /// `pg_rewind` may read its source as a role that is no superuser.
+    pub rewind_by_role: bool,
+    /// The program that prints WAL.
+    pub wal_reader: &'static str,
     /// A base backup has a manifest and `pg_verifybackup` reads it.
     pub manifest: bool,
     /// `initdb` turns page checksums on by itself.
@@ -222,6 +226,8 @@ const V9_4: Dialect = Dialect {
     slot_wal_status: false,
     rewind: false,
     rewind_recovers: false,
+    rewind_by_role: false,
+    wal_reader: "pg_xlogdump",
     manifest: false,
     checksums_default: false,
     passwords: Passwords::Md5,
@@ -274,6 +280,7 @@ const V10: Dialect = Dialect {
     basebackup_wal_default: "stream",
     passwords: Passwords::Either,
     passfile_keyword: true,
+    wal_reader: "pg_waldump",
     wal: WAL,
     lag_columns: true,
     backend_type: true,
@@ -284,6 +291,7 @@ const V10: Dialect = Dialect {
 
 const V11: Dialect = Dialect {
     major: Major::new(11, 0),
+    rewind_by_role: true,
     basebackup_creates_slot: true,
     receiver: Receiver::ReceivedWithSender,
     end_of_life: "2023-11",
@@ -508,6 +516,9 @@ mod tests {
         assert_eq!(majors(|row| !row.basebackup_creates_slot), "9.4 9.5 9.6 10");
         assert_eq!(majors(|row| !row.rewind), "9.4");
         assert_eq!(majors(|row| !row.retrieve_interval), "9.4");
+        assert_eq!(majors(|row| !row.rewind_by_role), "9.4 9.5 9.6 10");
+        assert_eq!(majors(|row| !row.rewind_recovers), "9.4 9.5 9.6 10 11 12");
+        assert_eq!(majors(|row| row.wal_reader == "pg_xlogdump"), "9.4 9.5 9.6");
         assert_eq!(majors(|row| row.trigger_setting.is_none()), "16 17 18");
         assert_eq!(majors(|row| row.manifest && row.slot_wal_limit), "13 14 15 16 17 18");
         assert_eq!(majors(|row| row.checksums_default), "18");

@@ -4,12 +4,14 @@
 //! that only find and run a playbook.
 
 mod act;
+mod rejoin;
 mod start;
 mod status;
 
 use clap::{Args, Subcommand};
 
 use self::act::act;
+use self::rejoin::{Rejoin, rejoin};
 use self::start::{Start, start};
 use self::status::status;
 use super::failure::Failure;
@@ -34,7 +36,7 @@ enum PgVerb {
     /// Make the best standby the primary when the old one is lost (failover.yml)
     Failover(Acting),
     /// Bring a former primary back as a standby (rejoin.yml)
-    Rejoin(Acting),
+    Rejoin(Rejoin),
     /// Start what is stopped, where that cannot make a second primary (start.yml)
     Start(Start),
 }
@@ -69,7 +71,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Setup(acting) => act(acting, "site", "set up").await,
         PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
-        PgVerb::Rejoin(acting) => act(acting, "rejoin", "rejoin nodes of").await,
+        PgVerb::Rejoin(wanted) => rejoin(wanted).await,
         PgVerb::Start(wanted) => start(wanted).await,
     }
 }

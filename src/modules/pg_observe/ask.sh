@@ -43,7 +43,7 @@ if [ -s "$data/PG_VERSION" ]; then
   fi
   reply control "$(control_text "$data")"
   reply wal_first "$(ls "$data/pg_wal" "$data/pg_xlog" 2>/dev/null | sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)$/\1/p' | sort | head -n 1)"
-  [ -e "$root/rewind.begun" ] && reply half_rewound 1
+  half_rewound && reply half_rewound 1
   for wal in "$data/pg_wal" "$data/pg_xlog"; do
     [ -d "$wal/" ] || continue
     reply wal_kilobytes "$(bounded 5 du -sk "$wal/" 2>/dev/null | awk '{ print $1 }')"

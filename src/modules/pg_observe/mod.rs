@@ -12,8 +12,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    CONTROL, NODE, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg, owner_arg,
-    root_arg, superuser_arg,
+    CONTROL, NODE, REWIND, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg,
+    owner_arg, root_arg, superuser_arg,
 };
 use crate::modules::{
     Action, ArgError, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
@@ -152,6 +152,7 @@ impl Action for Look {
             Script::new(VERBS)
                 .then(NODE)
                 .then(CONTROL)
+                .then(REWIND)
                 .then(include_str!("ask.sh"))
                 .var("container", &self.container)
                 .var("superuser", &self.superuser)
