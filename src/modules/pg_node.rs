@@ -17,12 +17,39 @@ use crate::postgres::version::Major;
 /// the socket only.
 pub(super) const NODE: &str = r#"# docker inspect of nothing prints an empty line before it fails.
 pg_state() { pg_found=$(docker inspect -f '{{.State.Status}}' "$container" 2>/dev/null) || pg_found=absent; echo "$pg_found"; }
-pg_ready() { docker exec "$container" pg_isready -q -h 127.0.0.1 -t 3 -U "$superuser" -d postgres >/dev/null 2>&1 </dev/null; }
-pg_sql() {
-  printf '%s\n' "set client_min_messages = error;" "$1" |
-    docker exec -i -u postgres "$container" psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=terse -U "$superuser" -d "${database:-postgres}" 2>&1
+# A client of the server is put straight into the container's namespaces, as the server's user and with no way to more rights: a fifth
+# of what docker exec costs. Docker does it where the tools are missing, or the container has a user namespace, or process 1 is root's.
+pg_client() {
+  pg_find
+  if [ -n "$pg_pid" ]; then
+    setpriv --no-new-privs nsenter -t "$pg_pid" -m -n -p -S "$pg_uid" -G "$pg_gid" env -i "PATH=$pg_path" "$@"
+  else
+    docker exec -i -u postgres "$container" "$@"
+  fi
 }
-pg_must() { pg_out=$(pg_sql "$1") || { reply failed 1; reply msg "the server in container $container refused: $pg_out"; exit 0; }; }
+# What it finds lasts when it is called outside of pipes and $( ).
+pg_find() {
+  [ -z "${pg_pid:-}" ] || [ ! -d "/proc/$pg_pid/ns" ] || return 0
+  pg_pid=
+  [ -z "${pg_no_enter:-}" ] || return 0
+  command -v nsenter >/dev/null 2>&1 && command -v setpriv >/dev/null 2>&1 || { pg_no_enter=1; return 0; }
+  pg_seen=$(docker inspect -f '{{.State.Status}} {{.State.Pid}}' "$container" 2>/dev/null) || return 0
+  case $pg_seen in 'running '[1-9]*) pg_seen=${pg_seen#running } ;; *) return 0 ;; esac
+  [ /proc/self/ns/user -ef "/proc/$pg_seen/ns/user" ] || return 0
+  set -- $(stat -c '%u %g' "/proc/$pg_seen" 2>/dev/null)
+  pg_uid=${1:-0} pg_gid=${2:-0}
+  [ "$pg_uid" != 0 ] || return 0
+  pg_path=$(tr '\0' '\n' <"/proc/$pg_seen/environ" 2>/dev/null | sed -n 's/^PATH=//p')
+  pg_pid=$pg_seen
+  pg_client psql -V >/dev/null 2>&1 </dev/null || { pg_pid= pg_no_enter=1; }
+}
+pg_ready() { pg_client pg_isready -q -h 127.0.0.1 -t 3 -U "$superuser" -d postgres >/dev/null 2>&1 </dev/null; }
+pg_sql() {
+  pg_find
+  printf '%s\n' "set client_min_messages = error;" "$1" |
+    pg_client psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=terse -U "$superuser" -d "${database:-postgres}" 2>&1
+}
+pg_must() { pg_find; pg_out=$(pg_sql "$1") || { reply failed 1; reply msg "the server in container $container refused: $pg_out"; exit 0; }; }
 pg_stop() {
   # Fast shutdown whatever the image's stop signal is: smart shutdown (SIGTERM) would wait for clients until it is killed.
   docker kill --signal INT "$container" >/dev/null 2>&1

@@ -51,7 +51,8 @@ if [ "$pg_out" = t ]; then
   rm -f "$data/matron.sync.conf"
   pg_must 'select pg_reload_conf()'
   if [ "$how" = function ]; then
-    pg_must "select pg_promote(true, $timeout)"
+    # Its own wait looks ten times a second only.
+    pg_must 'select pg_promote(false)'
   else
     out=$(docker exec -u postgres "$container" pg_ctl promote -D "$inside" 2>&1 </dev/null) || give_up "pg_ctl promote: $out"
   fi
@@ -61,8 +62,8 @@ while :; do
   pg_must 'select pg_is_in_recovery()'
   [ "$pg_out" = f ] && break
   tries=$((tries + 1))
-  [ "$tries" -lt $((timeout * 10)) ] || give_up "promotion: still in recovery after $timeout s; see docker logs $container"
-  sleep 0.1 2>/dev/null || sleep 1
+  [ "$tries" -lt $((timeout * 20)) ] || give_up "promotion: still in recovery after $timeout s; see docker logs $container"
+  sleep 0.02 2>/dev/null || sleep 1
 done
 # Nothing that makes it a standby may be left for its next start.
 rm -f "$data/standby.signal" "$data/recovery.conf" "$etc/fenced"

@@ -1,5 +1,5 @@
 # Nothing here may hang: not a Docker engine that has stopped answering, not a server that has.
-if command -v timeout >/dev/null 2>&1; then docker() { timeout "${limit:-8}" docker "$@"; }; bounded() { timeout "$@"; }; else bounded() { shift; "$@"; }; fi
+if command -v timeout >/dev/null 2>&1; then docker() { timeout "${limit:-8}" docker "$@"; }; setpriv() { timeout "${limit:-8}" setpriv "$@"; }; bounded() { timeout "$@"; }; else bounded() { shift; "$@"; }; fi
 epoch() { epoch_now=$(date +%s.%N); case $epoch_now in *[!0-9.]* | *. | .*) date +%s ;; *) echo "$epoch_now" ;; esac; }
 reply clock "$(epoch)"
 cluster=${etc##*/}
@@ -70,7 +70,7 @@ libc_of() { sed -n 4p "/var/cache/matron/image-${1#sha256:}.programs" 2>/dev/nul
 [ -n "$wanted_id" ] && reply wanted_libc "$(libc_of "$wanted_id")"
 case $state in
   running\|*)
-    inside=$(docker exec "$container" sh -c 'getconf GNU_LIBC_VERSION 2>/dev/null || echo musl; for program in pg_rewind pg_waldump pg_xlogdump pg_controldata; do command -v "$program" >/dev/null && echo "$program"; done' 2>/dev/null </dev/null)
+    inside=$(pg_client sh -c 'getconf GNU_LIBC_VERSION 2>/dev/null || echo musl; for program in pg_rewind pg_waldump pg_xlogdump pg_controldata; do command -v "$program" >/dev/null && echo "$program"; done' 2>/dev/null </dev/null)
     reply inside "$inside"
     if pg_ready; then
       if [ -n "$sql" ] && [ "$major" = "$sql_major" ]; then
@@ -87,7 +87,7 @@ case $state in
     printf '%s\n' "$peers" | {
       while read -r peer address port; do
         [ -n "$peer" ] || continue
-        docker exec "$container" pg_isready -q -h "$address" -p "$port" -t 2 >/dev/null 2>&1 </dev/null && reply answers "$peer"
+        pg_client pg_isready -q -h "$address" -p "$port" -t 2 >/dev/null 2>&1 </dev/null && reply answers "$peer"
       done
       :
     }
