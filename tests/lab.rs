@@ -11,6 +11,8 @@
     reason = "a lane without a harness is its own door, says itself what it does, and waits for real hosts"
 )]
 
+#[path = "lab/adopt.rs"]
+mod adopt;
 #[path = "lab/cluster.rs"]
 mod cluster;
 #[path = "lab/hosts.rs"]
@@ -42,7 +44,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
-    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS, lock::TESTS].concat();
+    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS].concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

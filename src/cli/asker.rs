@@ -72,11 +72,18 @@ pub(super) fn value(prompt: &str, echo: bool) -> Result<String, super::Failure> 
     })
 }
 
+/// Refuses what will have to ask when there is nobody to be asked.
+pub(super) fn must_be_askable() -> Result<(), super::Failure> {
+    if std::io::stdin().is_terminal() { Ok(()) } else { Err(nobody()) }
+}
+
+fn nobody() -> super::Failure {
+    super::Failure::usage("cannot ask whether to go on: there is no terminal")
+        .hint("give --yes when a machine runs this")
+}
+
 /// Asks a yes/no question; only `yes` or `y` is yes. An error in words when nobody can be asked.
 pub(super) fn confirm(prompt: &str) -> Result<bool, super::Failure> {
-    let answer = read(prompt, true).ok_or_else(|| {
-        super::Failure::usage("cannot ask whether to go on: there is no terminal")
-            .hint("give --yes when a machine runs this")
-    })?;
+    let answer = read(prompt, true).ok_or_else(nobody)?;
     Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }

@@ -38,6 +38,7 @@ mod lineinfile;
 mod meta;
 mod package_facts;
 mod pause;
+mod pg_adopt;
 mod pg_aside;
 mod pg_clone;
 mod pg_debt;
@@ -134,6 +135,7 @@ pub static ALL: &[&dyn Module] = &[
     &apt::Package,
     &package_facts::PackageFacts,
     &pause::Pause,
+    &pg_adopt::PgAdopt,
     &pg_aside::PgAside,
     &pg_clone::PgClone,
     &pg_debt::PgDebt,

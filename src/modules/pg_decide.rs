@@ -13,7 +13,7 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::Outcome;
-use crate::postgres::decide::{Act, By, Check, Goal, Loss, Plan, Refusal, decide};
+use crate::postgres::decide::{Act, By, Check, Found, Goal, Loss, Plan, Refusal, decide};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
 use crate::postgres::view::{Answer, CloneFrom, Node, View};
@@ -21,7 +21,7 @@ use crate::postgres::view::{Answer, CloneFrom, Node, View};
 /// See the file's head.
 pub(super) struct PgDecide;
 
-const GOALS: &[&str] = &["set_up", "failover", "rejoin", "start", "status"];
+const GOALS: &[&str] = &["set_up", "failover", "rejoin", "start", "adopt", "status"];
 
 const WAYS: &[&str] = &["auto", "rewind", "clone"];
 
@@ -96,6 +96,10 @@ each by its own word in `accept`.",
         ("accepted", "What was accepted by name and mattered."),
         ("checks", "What was checked: name, node, value, limit, verdict. A refusal has them too."),
         ("check_lines", "The checks as lines for people."),
+        (
+            "changes",
+            "What will be another way, and whether that takes a restart, in lines for people.",
+        ),
     ],
     examples: "- name: Decide\n  pg_decide:\n    goal: failover\n    accept: \"{{ matron_accept | default([]) }}\"\n  register: pg_plan\n",
 };
@@ -118,6 +122,7 @@ impl Module for PgDecide {
             "failover" => Goal::Failover { candidate: node },
             "rejoin" => Goal::Rejoin { node, by },
             "start" => Goal::Start { node },
+            "adopt" => Goal::Adopt { found: found(args, cx)? },
             _ => Goal::Status,
         };
         let view = view(args, cx)?;
@@ -166,6 +171,18 @@ fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
         }
     });
     Ok(View { cluster, nodes: nodes.collect() })
+}
+
+/// Returns what `pg_adopt` found on each host of the cluster that answered.
+fn found(args: &Args, cx: &TaskContext<'_>) -> Result<Found, ArgError> {
+    let nodes = Settings::new(args, cx)?.json("nodes")?.unwrap_or_default();
+    let names = nodes.as_array().into_iter().flatten().filter_map(|node| node["name"].as_str());
+    let of = |name: &str| {
+        let text = format!("hostvars[{}].pg_found | default(none)", Json::from(name));
+        let value = to_json(&cx.vars.expression(&text, None).ok()?).ok()?;
+        serde_json::from_value(value["found"].clone()).ok()
+    };
+    Ok(names.filter_map(|name| Some((name.to_owned(), of(name)?))).collect())
 }
 
 /// Returns what a host registered: what was seen of it, or why nothing was.
@@ -258,6 +275,7 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("forks", serde_json::to_value(&plan.forks).unwrap_or_default())
         .with("facts", json!(plan.facts))
         .with("accepted", json!(plan.accepted))
+        .with("changes", json!(plan.changes.iter().map(ToString::to_string).collect::<Vec<_>>()))
 }
 
 /// Returns a refusal as data; its checks are told beside it.

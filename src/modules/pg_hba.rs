@@ -27,6 +27,14 @@ In the template `pg_peers` is the list of all nodes' addresses with their masks.
             ..arg("template", ArgKind::Str, "The template of the block.")
         },
         arg("block", ArgKind::Str, "The lines themselves instead of a template."),
+        ArgDoc {
+            default: "false",
+            ..arg(
+                "narrow",
+                ArgKind::Bool,
+                "Takes out the other lines by which anyone may replicate, and makes `trust` over the network ask for a password.",
+            )
+        },
         container_arg(),
         superuser_arg(),
         data_arg(),
@@ -59,6 +67,7 @@ reply done 1
 #[derive(Debug)]
 struct Keep {
     block: String,
+    narrow: bool,
     container: String,
     superuser: String,
     data: String,
@@ -92,6 +101,7 @@ impl Module for PgHba {
         })?;
         Ok(Box::new(Keep {
             block,
+            narrow: args.boolean("narrow", false)?,
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             data: settings.text("data")?,
@@ -117,7 +127,8 @@ impl Keep {
     fn after_read(&mut self, reply: &Reply) -> Step {
         let before = reply.field("file").unwrap_or_default();
         let before = before.strip_suffix('x').unwrap_or(&before).to_owned();
-        let after = config::with_block(&before, &self.block, Place::Top);
+        let rest = if self.narrow { hba::narrow(&before).0 } else { before.clone() };
+        let after = config::with_block(&rest, &self.block, Place::Top);
         let set = before != after;
         let mut outcome = Outcome::changed_if(set);
         if set {

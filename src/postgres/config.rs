@@ -5,6 +5,53 @@ pub fn quote(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 
+/// Returns a value of a configuration file without its quotes and without a comment behind it.
+pub fn unquote(value: &str) -> String {
+    let Some(inner) = value.trim().strip_prefix('\'') else {
+        return value.split('#').next().unwrap_or_default().trim().to_owned();
+    };
+    let mut out = String::new();
+    let mut chars = inner.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\'' if chars.next_if_eq(&'\'').is_some() => out.push('\''),
+            '\'' => break,
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Returns a value in one form, so that `1GB` and `1024MB`, `on` and `true` are equal: bytes, milliseconds, on or off.
+pub fn canonical(value: &str) -> String {
+    let value = value.trim();
+    let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+    let (number, unit) = value.split_at(digits);
+    let factor: Option<u64> = match unit.trim() {
+        "kB" => Some(1 << 10),
+        "MB" => Some(1 << 20),
+        "GB" => Some(1 << 30),
+        "TB" => Some(1 << 40),
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "min" => Some(60_000),
+        "h" => Some(3_600_000),
+        "d" => Some(86_400_000),
+        _ => None,
+    };
+    if let (Ok(number), Some(factor)) = (number.parse::<u64>(), factor) {
+        return number.saturating_mul(factor).to_string();
+    }
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => "on".to_owned(),
+        "off" | "false" | "no" | "0" => "off".to_owned(),
+        // Up to 9.5 a standby's primary said so.
+        "hot_standby" => "replica".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
 /// Where a new block goes in a file that has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {

@@ -3,6 +3,7 @@
 //! Every refusal says what was checked, what was found, what would be allowed, and what to do. Some may be overruled, each by
 //! its own name and never by a general force.
 
+mod adopt;
 mod checks;
 mod failover;
 mod rejoin;
@@ -13,6 +14,7 @@ mod upstream;
 
 use std::collections::BTreeMap;
 
+pub use adopt::Found;
 pub use checks::{Check, CheckVerdict};
 pub use rewind::{By, Fork, Stretch};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,11 @@ pub enum Goal {
         /// Only this one; all of them when it is not named.
         node: Option<String>,
     },
+    /// A cluster that was built by hand becomes matron's.
+    Adopt {
+        /// What was found, by node.
+        found: Found,
+    },
     /// Nothing but a verdict.
     Status,
 }
@@ -52,6 +59,8 @@ pub enum Goal {
 pub enum Act {
     /// Make a new database: the first node of a new cluster.
     Create,
+    /// Take its container over, data in place.
+    Adopt,
     /// Keep it as it is, settings aside.
     Keep,
     /// Start it as what its data directory says.
@@ -88,6 +97,24 @@ pub struct Step {
     /// The other node it is about: the source of a copy, the node to follow, the debtor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
+}
+
+/// One thing that will be another way, told before anything is done.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// On which node.
+    pub node: String,
+    /// What, for people.
+    pub what: String,
+    /// It takes a restart of that node's server.
+    pub restart: bool,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let restart = if self.restart { " (restart)" } else { "" };
+        write!(f, "{}: {}{restart}", self.node, self.what)
+    }
 }
 
 /// What a plan may cost.
@@ -129,6 +156,9 @@ pub struct Plan {
     pub upstreams: BTreeMap<String, String>,
     /// For every node that is copied: the node it is copied from.
     pub sources: BTreeMap<String, String>,
+    /// What will be another way, where that is told beforehand.
+    #[serde(default)]
+    pub changes: Vec<Change>,
 }
 
 impl Plan {
@@ -144,6 +174,7 @@ impl Plan {
             forks: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             sources: BTreeMap::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -234,6 +265,7 @@ fn steps(view: &View, goal: &Goal, consent: Consent<'_>) -> Decision {
         Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
         Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
         Goal::Start { node } => start::decide(view, node.as_deref(), consent),
+        Goal::Adopt { found } => adopt::decide(view, found, consent),
         Goal::Status => Ok(status(view)),
     }
 }

@@ -67,6 +67,64 @@ pub fn check(block: &str) -> Result<(), HbaError> {
     Ok(())
 }
 
+/// What [`narrow`] does to a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Stays,
+    Goes,
+    AsksForPassword,
+}
+
+/// Returns a pg_hba.conf without the lines that let anyone replicate or come in without a password over the network, and
+/// those lines as they were.
+///
+/// A `trust` line for databases asks for a password from now on (`md5` takes both kinds of stored passwords), so that a client
+/// which sends one goes on working. Lines for this machine only, comments and matron's own block stay.
+pub fn narrow(text: &str) -> (String, Vec<String>) {
+    let mut out = String::with_capacity(text.len());
+    let mut lines = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match fate(line) {
+            Fate::Stays => out.push_str(line),
+            Fate::Goes => lines.push(plain(line)),
+            Fate::AsksForPassword => {
+                lines.push(plain(line));
+                out.push_str(&line.replacen("trust", "md5", 1));
+            }
+        }
+    }
+    (out, lines)
+}
+
+fn plain(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn fate(line: &str) -> Fate {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let ["host" | "hostssl" | "hostnossl", database, _, address, rest @ ..] = words.as_slice()
+    else {
+        return Fate::Stays;
+    };
+    let (method, mask) = match rest {
+        [mask, method, ..] if mask.parse::<IpAddr>().is_ok() => (*method, Some(*mask)),
+        [method, ..] => (*method, None),
+        [] => return Fate::Stays,
+    };
+    let bare = address.split('/').next().unwrap_or_default();
+    let here = *address == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let anywhere = ["all", "0.0.0.0/0", "::/0", "::0/0"].contains(address)
+        || (*address == "0.0.0.0" && mask == Some("0.0.0.0"));
+    let replication = database.split(',').any(|name| name == "replication");
+    match (replication, method) {
+        _ if here => Fate::Stays,
+        (true, "trust") => Fate::Goes,
+        (true, _) if anywhere => Fate::Goes,
+        (false, "trust") => Fate::AsksForPassword,
+        (true | false, _) => Fate::Stays,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +154,25 @@ mod tests {
     fn line_that_is_none_is_named_by_number() {
         let error = check("\nhello\n");
         assert_eq!(error, Err(HbaError::Form { line: 2, text: "hello".to_owned() }));
+    }
+
+    #[test]
+    fn narrowing_takes_out_what_lets_anyone_in_and_nothing_else() {
+        let text = "# host all all 0.0.0.0/0 trust\nlocal all all trust\nhost all all 127.0.0.1/32 trust\nhost all all ::1/128 trust\n\
+                    host replication all 127.0.0.1/32 trust\nhost all all all scram-sha-256\nhost replication replicator 10.0.0.0/8 md5\n";
+        let open = "host  replication replicator 0.0.0.0/0 trust\nhost replication replicator 0.0.0.0 0.0.0.0 md5\n\
+                    host replication replicator 10.0.0.2/32 trust\n";
+        let (narrowed, lines) = narrow(&format!("{text}{open}"));
+        assert_eq!(narrowed, text);
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0], "host replication replicator 0.0.0.0/0 trust");
+        assert_eq!(narrow(&narrowed), (narrowed.clone(), Vec::new()));
+    }
+
+    #[test]
+    fn client_that_was_trusted_is_asked_for_its_password() {
+        let (narrowed, lines) = narrow("host all all all trust\n");
+        assert_eq!(narrowed, "host all all all md5\n");
+        assert_eq!(lines, ["host all all all trust"]);
     }
 }

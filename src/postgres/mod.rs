@@ -10,6 +10,7 @@ pub mod conninfo;
 pub mod control;
 pub mod decide;
 pub mod dialect;
+pub mod handbuilt;
 pub mod hba;
 pub mod lsn;
 pub mod observation;

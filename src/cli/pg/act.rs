@@ -46,3 +46,19 @@ pub(super) async fn act_with(
     }
     ready.run(playbooks).await
 }
+
+/// Runs a bundled playbook that tells what it will do and asks by itself (`matron_ask`), after it has looked.
+pub(super) async fn act_told(acting: Acting, playbook: &str) -> Result<u8, Failure> {
+    let asks = !acting.yes && !acting.common.run.check;
+    if asks {
+        asker::must_be_askable()?;
+    }
+    let mut request = request(acting.common);
+    request.own_vars.push(("matron_ask".to_owned(), asks.into()));
+    if !acting.accept.is_empty() {
+        request.own_vars.push(("matron_accept".to_owned(), acting.accept.into()));
+    }
+    let mut ready = request.prepare()?;
+    let playbooks = ready.load(&[bundled(playbook)])?;
+    ready.run(playbooks).await
+}

@@ -10,7 +10,7 @@ mod status;
 
 use clap::{Args, Subcommand};
 
-use self::act::act;
+use self::act::{act, act_told};
 use self::rejoin::{Rejoin, rejoin};
 use self::start::{Start, start};
 use self::status::status;
@@ -35,6 +35,8 @@ enum PgVerb {
     Clone(Acting),
     /// Make the best standby the primary when the old one is lost (failover.yml)
     Failover(Acting),
+    /// Take over a pair that was built by hand, in place (adopt.yml)
+    Adopt(Acting),
     /// Bring a former primary back as a standby (rejoin.yml)
     Rejoin(Rejoin),
     /// Start what is stopped, where that cannot make a second primary (start.yml)
@@ -71,6 +73,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Setup(acting) => act(acting, "site", "set up").await,
         PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
+        PgVerb::Adopt(acting) => act_told(acting, "adopt").await,
         PgVerb::Rejoin(wanted) => rejoin(wanted).await,
         PgVerb::Start(wanted) => start(wanted).await,
     }

@@ -81,7 +81,6 @@ pub(super) struct Checklist<'a> {
     refusal: Option<Box<Refusal>>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the switchover is the first to make one"))]
 impl<'a> Checklist<'a> {
     pub(super) const fn new(consent: Consent<'a>) -> Self {
         Self { consent, checks: Vec::new(), accepted: Vec::new(), refusal: None }

@@ -1,5 +1,6 @@
 //! The decision table: a view, a goal, what was accepted, and what comes of it, in one line each.
 
+mod adopt;
 mod failover;
 mod rejoin;
 mod setup;
