@@ -2,6 +2,8 @@
 
 #[path = "integration/bundled.rs"]
 mod bundled;
+#[path = "integration/config.rs"]
+mod config;
 #[path = "integration/docs.rs"]
 mod docs;
 #[path = "integration/engine.rs"]

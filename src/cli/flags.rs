@@ -87,15 +87,15 @@ pub(super) struct BecomeFlags {
 }
 
 /// How to run.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
     /// Set a variable: NAME=VALUE, JSON, YAML or @FILE; may be given again
     #[arg(short, long, value_name = "VARS", action = ArgAction::Append)]
     pub(super) extra_vars: Vec<String>,
-    /// Work on this many hosts at once
-    #[arg(short, long, value_name = "N", default_value_t = 5, env = "ANSIBLE_FORKS")]
-    pub(super) forks: usize,
+    /// Work on this many hosts at once [default: 5]
+    #[arg(short, long, value_name = "N", env = "ANSIBLE_FORKS")]
+    pub(super) forks: Option<usize>,
     /// Say what would change, change nothing
     #[arg(short = 'C', long)]
     pub(super) check: bool,
@@ -124,28 +124,11 @@ pub(super) struct RunFlags {
     pub(super) vault: VaultFlags,
 }
 
-impl Default for RunFlags {
-    fn default() -> Self {
-        Self {
-            extra_vars: Vec::new(),
-            forks: 5,
-            check: false,
-            diff: false,
-            verbose: 0,
-            output: Output::Text,
-            reason: None,
-            ticket: None,
-            show_scripts: false,
-            state_dir: None,
-            vault: VaultFlags::default(),
-        }
-    }
-}
-
 /// Forms of output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     /// Words for people, as ansible-playbook prints them
+    #[default]
     Text,
     /// Events as JSON lines
     Json,

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::flags::{HostFlags, RunFlags};
+use super::keyring::VaultFlags;
 use super::world::RunRequest;
 use crate::names::HostName;
 
@@ -26,11 +27,13 @@ pub(super) struct InventoryArgs {
     pattern: Option<String>,
     #[command(flatten)]
     hosts: HostFlags,
+    #[command(flatten)]
+    vault: VaultFlags,
 }
 
 pub(super) fn run(args: InventoryArgs) -> Result<u8, Failure> {
-    let request =
-        RunRequest { hosts: args.hosts, run: RunFlags::default(), ..RunRequest::default() };
+    let run = RunFlags { vault: args.vault, ..RunFlags::default() };
+    let request = RunRequest { hosts: args.hosts, run, ..RunRequest::default() };
     let mut ready = request.prepare()?;
     let files = ready.world.files.clone();
     let folder = ready.world.person.folder.clone();

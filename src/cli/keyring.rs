@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use clap::{ArgAction, Args};
 
 use super::asker;
+use super::config::Config;
 use super::failure::Failure;
 use super::world::env;
 use crate::secret::Secret;
@@ -38,29 +39,24 @@ pub(super) enum Asking {
 
 impl VaultFlags {
     /// Gathers the passwords of flags and environment, in Ansible's order.
-    pub(super) fn keyring(&self) -> Result<Keyring, Failure> {
-        Ok(Keyring::new(self.keys(Asking::Known)?, is_yes("ANSIBLE_VAULT_ID_MATCH")))
+    pub(super) fn keyring(&self, config: &Config) -> Result<Keyring, Failure> {
+        Ok(Keyring::new(self.keys(Asking::Known, config)?, config.flag("DEFAULT_VAULT_ID_MATCH")))
     }
 
     /// Returns the keys themselves.
-    pub(super) fn keys(&self, asking: Asking) -> Result<Vec<Key>, Failure> {
-        let list = env("ANSIBLE_VAULT_IDENTITY_LIST").unwrap_or_default();
-        let listed = list.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
-        let mut sources: Vec<String> = listed.chain(self.vault_id.iter().cloned()).collect();
-        let file = env("ANSIBLE_VAULT_PASSWORD_FILE").filter(|file| !file.is_empty());
+    pub(super) fn keys(&self, asking: Asking, config: &Config) -> Result<Vec<Key>, Failure> {
+        let listed = config.list("DEFAULT_VAULT_IDENTITY_LIST");
+        let mut sources: Vec<String> = listed.into_iter().chain(self.vault_id.clone()).collect();
+        let file = config.set_text("DEFAULT_VAULT_PASSWORD_FILE");
         let files = file.into_iter().filter(|_| self.vault_password_file.is_empty());
         sources.extend(files.chain(self.vault_password_file.iter().cloned()));
-        let asked = self.ask_vault_pass || (sources.is_empty() && is_yes("ANSIBLE_ASK_VAULT_PASS"));
+        let asked =
+            self.ask_vault_pass || (sources.is_empty() && config.flag("DEFAULT_ASK_VAULT_PASS"));
         if asked {
             sources.push("prompt".to_owned());
         }
         sources.iter().map(|source| key(source, asking)).collect()
     }
-}
-
-pub(super) fn is_yes(name: &str) -> bool {
-    let value = env(name).unwrap_or_default().to_ascii_lowercase();
-    matches!(value.as_str(), "1" | "true" | "yes" | "on" | "y" | "t")
 }
 
 /// Reads one `ID@SOURCE`.

@@ -5,6 +5,7 @@
 //! room reads the environment, the clock and the terminal.
 
 mod asker;
+mod config;
 mod demo;
 mod doc;
 mod exec;
@@ -48,6 +49,8 @@ enum Verb {
     Inventory(inventory::InventoryArgs),
     /// Operate PostgreSQL clusters: status, setup, failover, rejoin
     Pg(pg::PgArgs),
+    /// Show the settings that count, and where each came from
+    Config(config::ConfigArgs),
     /// Seal and open files and values with Ansible Vault
     Vault(vault::VaultArgs),
     /// Make a practice ward on this machine
@@ -98,6 +101,7 @@ async fn run(verb: Verb) -> Result<u8, Failure> {
         Verb::Exec(args) => exec::run(args).await,
         Verb::Inventory(args) => inventory::run(args),
         Verb::Pg(args) => pg::run(args).await,
+        Verb::Config(args) => config::run(args),
         Verb::Vault(args) => vault::run(args),
         Verb::Lab(args) => Box::pin(lab::run(args)).await,
         Verb::Doc(args) => doc::run(args),

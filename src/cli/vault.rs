@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use zeroize::Zeroizing;
 
 use super::asker;
+use super::config::Config;
 use super::failure::Failure;
 use super::keyring::{self, Asking, VaultFlags};
 use super::world::env;
@@ -185,9 +186,10 @@ pub(super) fn run(args: VaultArgs) -> Result<u8, Failure> {
 impl Sealing {
     /// Returns the one password that seals.
     fn key(&self) -> Result<Key, Failure> {
-        let mut keys = self.vault.keys(Asking::New)?;
+        let config = config()?;
+        let mut keys = self.vault.keys(Asking::New, &config)?;
         let wanted = self.encrypt_vault_id.clone();
-        let wanted = wanted.or_else(|| env("ANSIBLE_VAULT_ENCRYPT_IDENTITY"));
+        let wanted = wanted.or_else(|| config.set_text("DEFAULT_VAULT_ENCRYPT_IDENTITY"));
         if let Some(id) = wanted.filter(|id| !id.is_empty()) {
             let ids: Vec<_> = keys.iter().map(|key| key.id.clone()).collect();
             return keys.into_iter().find(|key| key.id == id).ok_or_else(|| {
@@ -210,9 +212,15 @@ impl Sealing {
     }
 }
 
+fn config() -> Result<Config, Failure> {
+    let folder = std::env::current_dir()
+        .map_err(|error| Failure::general(format!("cannot tell the working folder: {error}")))?;
+    Config::load(&folder)
+}
+
 /// Returns the passwords that open; asks when none is given.
 fn opening(flags: &VaultFlags) -> Result<Keyring, Failure> {
-    let keyring = flags.keyring()?;
+    let keyring = flags.keyring(&config()?)?;
     if !keyring.keys().is_empty() {
         return Ok(keyring);
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::asker::{self, Terminal};
+use super::config::Config;
 use super::failure::{Failure, Kind, with_causes, without_number};
 use super::files::ProjectDisk;
 use super::flags::{
@@ -14,12 +15,12 @@ use super::flags::{
 };
 use super::outside::ThisMachine;
 use crate::digest::hex;
-use crate::engine::{self, Options, Person, World};
+use crate::engine::{self, Defaults, Gathering, Mismatch, Options, Person, World};
 use crate::event::{Event, EventSink, Fan};
 use crate::inventory::Inventory;
 use crate::playbook::{self, Playbook};
 use crate::record::Recorder;
-use crate::report::{JsonLines, Look, Minimal, Plain, Screen, Tty};
+use crate::report::{JsonLines, Look, Minimal, Plain, Screen, Show, Tty};
 use crate::secret::{Redactor, Secret};
 use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Fault, Files, Severity, Sources};
 use crate::transport::HostKeys;
@@ -72,6 +73,7 @@ pub(super) struct Ready {
     request: RunRequest,
     state: PathBuf,
     screen: Screen,
+    config: Config,
 }
 
 impl RunRequest {
@@ -82,13 +84,17 @@ impl RunRequest {
         let folder = std::env::current_dir().map_err(|error| {
             Failure::general(format!("cannot tell the working folder: {error}"))
         })?;
-        let files: Arc<dyn Files> =
-            Arc::new(ProjectDisk::new(folder.clone(), self.run.vault.keyring()?));
+        let config = Config::load(&folder)?;
+        for warning in &config.warnings {
+            super::talk(&format!("[WARNING]: {warning}"));
+        }
+        let keyring = self.run.vault.keyring(&config)?;
+        let files: Arc<dyn Files> = Arc::new(ProjectDisk::new(folder.clone(), keyring));
         let person = person(folder);
         let redactor = Redactor::default();
         let drawn =
             |kind, found: &Diagnostics| Failure::of_diagnostics(kind, found, &sources, colour);
-        let given = self.inventory_sources(&person.folder);
+        let given = self.inventory_sources(&person.folder, &config);
         let (inventory, warnings) =
             Inventory::load_with_programs(&given, files.as_ref(), &sources, &ThisMachine)
                 .map_err(|found| drawn(Kind::Parse, &found))?;
@@ -107,7 +113,7 @@ impl RunRequest {
         }
         // Before the run is recorded: its command line may hold them.
         engine::hide_written_secrets(&layer, &redactor);
-        let options = self.options(&redactor)?;
+        let options = self.options(&redactor, &config)?;
         let state = state_dir(self.run.state_dir.as_deref(), &person.home);
         let screen = Screen::default();
         let world = World {
@@ -116,19 +122,22 @@ impl RunRequest {
             files,
             outside: Arc::new(ThisMachine),
             extra: Arc::new(layer),
-            roles_path: roles_path(&person),
+            roles_path: paths(&config, "DEFAULT_ROLES_PATH"),
             events: Arc::new(Fan(Vec::new())),
             redactor,
             cancel: CancellationToken::new(),
             asker: Arc::new(Terminal { screen: screen.clone() }),
             person,
         };
-        Ok(Ready { world, inventory, sources, colour, request: self, state, screen })
+        Ok(Ready { world, inventory, sources, colour, request: self, state, screen, config })
     }
 
-    fn inventory_sources(&self, folder: &Path) -> Vec<String> {
+    fn inventory_sources(&self, folder: &Path, config: &Config) -> Vec<String> {
         if !self.hosts.inventory.is_empty() {
             return self.hosts.inventory.clone();
+        }
+        if let Some(set) = config.set_list("DEFAULT_HOST_LIST") {
+            return set;
         }
         // A project's own inventory, then the place Ansible looks at.
         let own = ["inventory", "inventory.yml", "inventory.ini", "hosts", "hosts.yml"];
@@ -138,16 +147,19 @@ impl RunRequest {
         found.map(|path| path.to_string_lossy().into_owned()).into_iter().collect()
     }
 
-    fn options(&self, redactor: &Redactor) -> Result<Options, Failure> {
+    fn options(&self, redactor: &Redactor, config: &Config) -> Result<Options, Failure> {
         let connect = &self.connect;
+        let file = |given: &Option<PathBuf>, name: &str| {
+            given.clone().or_else(|| config.set_text(name).map(PathBuf::from))
+        };
         let connection_password = password(
-            connect.ask_pass,
-            connect.connection_password_file.as_deref(),
+            connect.ask_pass || config.flag("DEFAULT_ASK_PASS"),
+            file(&connect.connection_password_file, "CONNECTION_PASSWORD_FILE").as_deref(),
             "SSH password: ",
         )?;
         let mut become_password = password(
-            self.become_flags.ask_become_pass,
-            self.become_flags.become_password_file.as_deref(),
+            self.become_flags.ask_become_pass || config.flag("DEFAULT_BECOME_ASK_PASS"),
+            file(&self.become_flags.become_password_file, "BECOME_PASSWORD_FILE").as_deref(),
             "BECOME password[defaults to SSH password]: ",
         )?;
         if become_password.as_ref().is_some_and(|secret| secret.reveal().is_empty()) {
@@ -157,8 +169,13 @@ impl RunRequest {
             redactor.add(secret.reveal());
         }
         let mut ssh_args = Vec::new();
-        for text in [&connect.ssh_common_args, &connect.ssh_extra_args].into_iter().flatten() {
-            ssh_args.extend(words(text)?);
+        let args = [
+            config.set_text("SSH_ARGS"),
+            connect.ssh_common_args.clone().or_else(|| config.set_text("SSH_COMMON_ARGS")),
+            connect.ssh_extra_args.clone().or_else(|| config.set_text("SSH_EXTRA_ARGS")),
+        ];
+        for text in args.into_iter().flatten() {
+            ssh_args.extend(words(&text)?);
         }
         if self.tasks.step && !std::io::stdin().is_terminal() {
             return Err(Failure::usage(
@@ -168,28 +185,40 @@ impl RunRequest {
         }
         let tags = |list: &[String]| list.iter().map(|tag| tag.trim().to_owned()).collect();
         Ok(Options {
-            forks: self.run.forks.max(1),
+            forks: self.run.forks.unwrap_or_else(|| number(config, "DEFAULT_FORKS", 5)).max(1),
             check: self.run.check,
-            diff: self.run.diff,
+            diff: self.run.diff || config.flag("DIFF_ALWAYS"),
             limit: self.hosts.limit.clone(),
-            tags: tags(&self.tasks.tags),
-            skip_tags: tags(&self.tasks.skip_tags),
+            tags: tags(&given_or(&self.tasks.tags, config, "TAGS_RUN")),
+            skip_tags: tags(&given_or(&self.tasks.skip_tags, config, "TAGS_SKIP")),
             start_at_task: self.tasks.start_at_task.clone(),
             step: self.tasks.step,
-            verbosity: self.run.verbose,
-            r#become: self.become_flags.r#become,
-            become_user: self.become_flags.become_user.clone(),
-            become_method: self.become_flags.become_method.clone(),
+            verbosity: self
+                .run
+                .verbose
+                .max(number(config, "DEFAULT_VERBOSITY", 0).try_into().unwrap_or(4)),
+            r#become: self.become_flags.r#become || config.flag("DEFAULT_BECOME"),
+            become_user: self
+                .become_flags
+                .become_user
+                .clone()
+                .or_else(|| config.set_text("DEFAULT_BECOME_USER")),
+            become_method: self
+                .become_flags
+                .become_method
+                .clone()
+                .or_else(|| config.set_text("DEFAULT_BECOME_METHOD")),
             become_password,
-            remote_user: connect.user.clone(),
+            remote_user: connect.user.clone().or_else(|| config.set_text("DEFAULT_REMOTE_USER")),
             connection_password,
-            private_key: connect.private_key.clone(),
-            connection: connect.connection.clone(),
-            timeout: connect.timeout,
+            private_key: file(&connect.private_key, "DEFAULT_PRIVATE_KEY_FILE"),
+            connection: connect.connection.clone().or_else(|| config.set_text("DEFAULT_TRANSPORT")),
+            timeout: connect.timeout.or_else(|| config.set_number("DEFAULT_TIMEOUT")),
             ssh_args,
-            host_keys: host_keys(connect),
-            force_handlers: self.tasks.force_handlers,
+            host_keys: host_keys(connect, config),
+            force_handlers: self.tasks.force_handlers || config.flag("DEFAULT_FORCE_HANDLERS"),
             show_scripts: self.run.show_scripts,
+            defaults: defaults(config)?,
             purpose: purpose(),
         })
     }
@@ -336,7 +365,12 @@ impl Ready {
         let is_terminal = terminal.is_term() && std::io::stderr().is_terminal();
         let width = if is_terminal { usize::from(terminal.size().1).saturating_sub(1) } else { 79 };
         let options = &self.world.options;
-        let look = Look { verbosity: options.verbosity, diff: options.diff, width };
+        let look = Look {
+            verbosity: options.verbosity,
+            diff: options.diff,
+            width,
+            show: show(&self.config),
+        };
         match self.request.run.output {
             Output::Json => Arc::new(JsonLines::new(std::io::stdout())),
             Output::Text if self.request.look == Form::Minimal => {
@@ -423,18 +457,67 @@ pub(super) fn default_state_dir(given: Option<&Path>) -> PathBuf {
     state_dir(given, &person(PathBuf::new()).home)
 }
 
-fn roles_path(person: &Person) -> Vec<PathBuf> {
-    match env("ANSIBLE_ROLES_PATH") {
-        Some(list) => list.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
-        None => vec![
-            person.home.join(".ansible/roles"),
-            "/usr/share/ansible/roles".into(),
-            "/etc/ansible/roles".into(),
-        ],
+fn paths(config: &Config, name: &str) -> Vec<PathBuf> {
+    config.list(name).into_iter().map(PathBuf::from).collect()
+}
+
+fn number(config: &Config, name: &str, default: usize) -> usize {
+    config.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
+}
+
+fn given_or(given: &[String], config: &Config, name: &str) -> Vec<String> {
+    if given.is_empty() { config.list(name) } else { given.to_vec() }
+}
+
+/// Returns what holds where playbook and flags are silent.
+fn defaults(config: &Config) -> Result<Defaults, Failure> {
+    let port = config.set_number("DEFAULT_REMOTE_PORT");
+    let port = port
+        .map(|number| {
+            u16::try_from(number).map_err(|_| {
+                Failure::usage(format!("remote_port is {number}; it must be from 1 to 65535"))
+            })
+        })
+        .transpose()?;
+    Ok(Defaults {
+        strategy: config.text("DEFAULT_STRATEGY"),
+        gathering: match config.text("DEFAULT_GATHERING").as_str() {
+            "explicit" => Gathering::Explicit,
+            "smart" => Gathering::Smart,
+            _ => Gathering::Implicit,
+        },
+        merge_hashes: config.text("DEFAULT_HASH_BEHAVIOUR") == "merge",
+        any_errors_fatal: config.flag("ANY_ERRORS_FATAL"),
+        no_log: config.flag("DEFAULT_NO_LOG"),
+        missing_handler_is_error: config.flag("ERROR_ON_MISSING_HANDLER"),
+        pattern_mismatch: match config.text("HOST_PATTERN_MISMATCH").as_str() {
+            "error" => Mismatch::Error,
+            "ignore" => Mismatch::Ignore,
+            _ => Mismatch::Warn,
+        },
+        task_timeout: config.set_number("TASK_TIMEOUT").filter(|seconds| *seconds > 0),
+        remote_port: port,
+        config_file: config.file().map(Path::to_owned),
+        poll_interval: config.number("DEFAULT_POLL_INTERVAL").unwrap_or(15),
+    })
+}
+
+/// Returns what the settings of the default callback say.
+fn show(config: &Config) -> Show {
+    Show {
+        skipped: config.flag("DISPLAY_SKIPPED_HOSTS"),
+        ok: config.flag("DISPLAY_OK_HOSTS"),
+        failed_to_stderr: config.flag("DISPLAY_FAILED_STDERR"),
+        yaml: config.text("CALLBACK_RESULT_FORMAT") == "yaml"
+            || config.text("DEFAULT_STDOUT_CALLBACK").ends_with("yaml"),
+        check_markers: config.flag("CHECK_MODE_MARKERS"),
+        host_start: config.flag("SHOW_PER_HOST_START"),
+        custom_stats: config.flag("SHOW_CUSTOM_STATS"),
+        diff_context: number(config, "DIFF_CONTEXT", 3),
     }
 }
 
-fn host_keys(connect: &ConnectFlags) -> Option<HostKeys> {
+fn host_keys(connect: &ConnectFlags, config: &Config) -> Option<HostKeys> {
     let asked = match connect.host_keys {
         Some(HostKeyPolicy::Strict) => Some(HostKeys::Strict),
         Some(HostKeyPolicy::AcceptNew) => Some(HostKeys::AcceptNew),
@@ -442,11 +525,7 @@ fn host_keys(connect: &ConnectFlags) -> Option<HostKeys> {
         None if connect.accept_new_host_keys => Some(HostKeys::AcceptNew),
         None => None,
     };
-    asked.or_else(|| {
-        let value = env("ANSIBLE_HOST_KEY_CHECKING")?;
-        let off = matches!(value.to_ascii_lowercase().as_str(), "false" | "no" | "0" | "off" | "n");
-        off.then_some(HostKeys::Off)
-    })
+    asked.or_else(|| (config.set_flag("HOST_KEY_CHECKING") == Some(false)).then_some(HostKeys::Off))
 }
 
 fn password(ask: bool, file: Option<&Path>, prompt: &str) -> Result<Option<Secret>, Failure> {

@@ -123,7 +123,9 @@ impl<'a> Attempt<'a> {
         let seconds = number("timeout", keywords.timeout.as_ref())?;
         let asynchronous = number("async", plan.task.asynchronous.as_ref())?;
         // A task with `async` and `poll` is waited for here; its deadline is the one it was given.
-        let timeout = seconds.or(asynchronous).filter(|seconds| *seconds > 0.0);
+        #[expect(clippy::cast_precision_loss, reason = "a number of seconds a person wrote")]
+        let default = options.defaults.task_timeout.map(|seconds| seconds as f64);
+        let timeout = seconds.or(asynchronous).or(default).filter(|seconds| *seconds > 0.0);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -256,7 +258,14 @@ impl<'a> Attempt<'a> {
 
     fn emit_retry(&self, finished: &Finished, left: u64) {
         let plan = &self.job.plan;
-        let no_log = self.view.flag("no_log", plan.keywords.no_log.as_ref(), false).unwrap_or(true);
+        let no_log = self
+            .view
+            .flag(
+                "no_log",
+                plan.keywords.no_log.as_ref(),
+                self.stage().world.options.defaults.no_log,
+            )
+            .unwrap_or(true);
         let (result, _) = finished.shown(no_log);
         let event = Event::Retrying {
             task: plan.id,

@@ -18,7 +18,7 @@ use crate::engine::settle::is_secret_name;
 use crate::engine::stepper::Stepper;
 use crate::engine::strategy::{BatchEnd, Strategy, free, linear, refresh_lists};
 use crate::engine::view::{View, shown};
-use crate::engine::{RunResult, World, catalog, magic};
+use crate::engine::{Gathering, Mismatch, RunResult, World, catalog, magic};
 use crate::event::{Event, NoteLevel};
 use crate::inventory::Inventory;
 use crate::modules::{ProjectFiles as _, Question, as_bool};
@@ -163,7 +163,13 @@ impl Conductor {
         let flag = |word: &str, node: Option<&Node>, default| {
             view.flag(word, node, default).map_err(|error| Stop(error.0))
         };
-        let gather = flag("gather_facts", play.gather_facts.as_ref(), true)?;
+        let gathering = run.world.options.defaults.gathering;
+        let gather_unasked = match gathering {
+            Gathering::Implicit => true,
+            Gathering::Explicit => false,
+            Gathering::Smart => hosts.iter().any(|host| !run.has_facts(host)),
+        };
+        let gather = flag("gather_facts", play.gather_facts.as_ref(), gather_unasked)?;
         let force =
             flag("force_handlers", play.force_handlers.as_ref(), run.world.options.force_handlers)?;
         if hosts.is_empty() {
@@ -189,7 +195,7 @@ impl Conductor {
         }
         let plan = Arc::new(plan);
         let prompt = Arc::new(prompts(&run, &play).await?);
-        let strategy = Self::strategy(&play, &view)?;
+        let strategy = Self::strategy(&play, &view, &run.world.options.defaults.strategy)?;
         let batches = batches(&play, &view, &hosts)?;
         for batch in batches {
             let batch: Vec<HostName> = batch.into_iter().filter(|host| !run.is_out(host)).collect();
@@ -258,8 +264,15 @@ impl Conductor {
         let files = &*run.world.files;
         let matched =
             inventory.matched(&pattern, files).map_err(|error| Stop(error.to_string()))?;
+        let mismatch = run.world.options.defaults.pattern_mismatch;
         for (part, near) in matched.missed {
+            if mismatch == Mismatch::Ignore {
+                continue;
+            }
             let near = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+            if mismatch == Mismatch::Error {
+                return Err(Stop(format!("Could not match supplied host pattern: {part}{near}")));
+            }
             run.warn(format!("Could not match supplied host pattern, ignoring: {part}{near}"));
         }
         let mut hosts = matched.hosts;
@@ -288,15 +301,13 @@ impl Conductor {
         Ok(hosts)
     }
 
-    fn strategy(play: &Play, view: &View) -> Result<Strategy, Stop> {
+    fn strategy(play: &Play, view: &View, default: &str) -> Result<Strategy, Stop> {
         let name =
             view.keyword_text("strategy", play.strategy.as_ref()).map_err(|error| Stop(error.0))?;
-        match name {
-            None => Ok(Strategy::Linear),
-            Some(name) => Strategy::named(&name).ok_or_else(|| {
-                Stop(format!("the strategy '{name}' is not there: use linear, free or host_pinned"))
-            }),
-        }
+        let name = name.unwrap_or_else(|| default.to_owned());
+        Strategy::named(&name).ok_or_else(|| {
+            Stop(format!("the strategy '{name}' is not there: use linear, free or host_pinned"))
+        })
     }
 }
 

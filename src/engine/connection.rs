@@ -94,7 +94,8 @@ pub(crate) fn way(
                 ))
             })
         })
-        .transpose()?;
+        .transpose()?
+        .or(options.defaults.remote_port);
     let password = view
         .first_text(&["ansible_password", "ansible_ssh_pass", "ansible_ssh_password"])?
         .map(Secret::new)

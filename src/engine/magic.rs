@@ -49,6 +49,9 @@ pub(crate) fn of_run(world: &World, inventory: &Inventory) -> Layer {
         ("string".to_owned(), Value::from(full.as_str())),
     ]);
     let sources = inventory.sources().iter().map(|path| path.display().to_string());
+    let config_file = options.defaults.config_file.as_ref();
+    let config_file =
+        config_file.map_or(Value::from(()), |path| Value::from(path.display().to_string()));
     let mut all = vec![
         ("ansible_version", version),
         ("matron_version", Value::from(env!("CARGO_PKG_VERSION"))),
@@ -58,7 +61,7 @@ pub(crate) fn of_run(world: &World, inventory: &Inventory) -> Layer {
         ("ansible_run_tags", words(&options.tags, &["all"])),
         ("ansible_skip_tags", words(&options.skip_tags, &[])),
         ("ansible_forks", Value::from(options.forks)),
-        ("ansible_config_file", Value::from(())),
+        ("ansible_config_file", config_file),
         ("ansible_inventory_sources", sources.map(Value::from).collect()),
         ("ansible_playbook_python", Value::from("/usr/bin/python3")),
         ("omit", crate::template::omit()),

@@ -101,8 +101,77 @@ pub struct Options {
     pub force_handlers: bool,
     /// `--flush-cache` and fact cache are the language issue's work.
     pub show_scripts: bool,
+    /// What settings say where playbook and flags are silent.
+    pub defaults: Defaults,
     /// What this run is, in words for others who want the same hosts: `pid 4711: matron pg setup`.
     pub purpose: String,
+}
+
+/// What holds where playbook and flags are silent; `ansible.cfg` and the environment may change it.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// The strategy of plays that name none.
+    pub strategy: String,
+    /// Whether plays gather facts that do not say.
+    pub gathering: Gathering,
+    /// Mappings of the same name are merged, the higher over the lower, instead of replaced.
+    pub merge_hashes: bool,
+    /// A failure ends the play for all hosts.
+    pub any_errors_fatal: bool,
+    /// Results are not shown.
+    pub no_log: bool,
+    /// A notified handler that nobody has ends the run.
+    pub missing_handler_is_error: bool,
+    /// What a pattern of a play is worth that matches nothing.
+    pub pattern_mismatch: Mismatch,
+    /// Seconds a task may take; none for ever.
+    pub task_timeout: Option<u64>,
+    /// Port of hosts that name none.
+    pub remote_port: Option<u16>,
+    /// The file settings were read from.
+    pub config_file: Option<PathBuf>,
+    /// Seconds between looks at a task in the background.
+    pub poll_interval: u64,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            strategy: "linear".to_owned(),
+            gathering: Gathering::Implicit,
+            merge_hashes: false,
+            any_errors_fatal: false,
+            no_log: false,
+            missing_handler_is_error: true,
+            pattern_mismatch: Mismatch::Warn,
+            task_timeout: None,
+            remote_port: None,
+            config_file: None,
+            poll_interval: 15,
+        }
+    }
+}
+
+/// Whether plays gather facts that do not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Gathering {
+    /// They do.
+    Implicit,
+    /// They do not.
+    Explicit,
+    /// They do for hosts without facts.
+    Smart,
+}
+
+/// What a pattern is worth that matches nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mismatch {
+    /// A warning.
+    Warn,
+    /// The end of the run.
+    Error,
+    /// Nothing.
+    Ignore,
 }
 
 /// What the engine is given to work with; made by the door.

@@ -164,6 +164,7 @@ impl Run {
             return layers.clone();
         }
         let mut layers = Layers::default();
+        layers.merge_hashes(self.world.options.defaults.merge_hashes);
         let inventory = self.inventory();
         inventory.push_layers(host, Some(playbook_dir), &mut layers);
         layers.push(Rank::Magic, Arc::new(magic::of_host(&inventory, host)));
@@ -172,6 +173,11 @@ impl Run {
         layers.push(Rank::Extra, self.world.extra.clone());
         write(&self.bases).insert(key, layers.clone());
         layers
+    }
+
+    /// Tells whether facts of a host were gathered.
+    pub(crate) fn has_facts(&self, host: &HostName) -> bool {
+        read(&self.memory).get(host).is_some_and(|known| !known.facts_layer.values.is_empty())
     }
 
     /// Pushes what the run knows of a host: facts, set facts and results, included variables.

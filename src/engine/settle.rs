@@ -72,6 +72,13 @@ fn notify(scene: &Scene, walk: &mut Walk, names: &[String]) -> bool {
     let known = scene.handlers();
     for name in names {
         let meant = handlers::meant(scene, &walk.host, &known, name);
+        if meant.is_empty() && !scene.run.world.options.defaults.missing_handler_is_error {
+            scene.run.warn(format!(
+                "The requested handler '{name}' was not found in either the main handlers list nor \
+                 in the listening handlers list"
+            ));
+            continue;
+        }
         if meant.is_empty() {
             scene.run.stop_with(format!(
                 "The requested handler '{name}' was not found in either the main handlers list nor \

@@ -268,7 +268,8 @@ async fn together(
 
 /// Tells whether a failure of this task ends the play for all hosts.
 fn is_fatal(scene: &Scene, job: &Job) -> bool {
-    let Some(node) = &job.plan.keywords.any_errors_fatal else { return false };
+    let default = scene.run.world.options.defaults.any_errors_fatal;
+    let Some(node) = &job.plan.keywords.any_errors_fatal else { return default };
     if let Some(value) = node.as_bool() {
         return value;
     }

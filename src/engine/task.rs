@@ -119,7 +119,11 @@ impl Job {
         let view = View::new(&self.scene.run, layers, search.clone());
         crate::engine::settle::mask(&self.scene.run, &view, self.own_names());
         self.scene.run.emit(Event::HostStarted { task: self.plan.id, host: self.host.clone() });
-        let mut end = match view.flag("no_log", self.plan.keywords.no_log.as_ref(), false) {
+        let mut end = match view.flag(
+            "no_log",
+            self.plan.keywords.no_log.as_ref(),
+            self.scene.run.world.options.defaults.no_log,
+        ) {
             Ok(no_log) => {
                 let mut end = self.items(&view, &search, no_log).await;
                 end.no_log = no_log;

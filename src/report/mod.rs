@@ -16,5 +16,5 @@ pub use diagnostic::{draw, draw_all};
 pub use json::JsonLines;
 pub use minimal::Minimal;
 pub use plain::Plain;
-pub use text::{Colour, Look, TextLine};
+pub use text::{Colour, Look, Show, TextLine};
 pub use tty::{Screen, Tty};

@@ -56,6 +56,118 @@ pub struct Look {
     pub diff: bool,
     /// Width of the screen; 79 where there is none.
     pub width: usize,
+    /// What the settings say about it.
+    pub show: Show,
+}
+
+/// What settings of the default callback leave out or add (`ansible.cfg`, `ANSIBLE_*`).
+#[derive(Clone, Copy, Debug)]
+pub struct Show {
+    /// Skipped hosts have a line.
+    pub skipped: bool,
+    /// Hosts where nothing changed have a line.
+    pub ok: bool,
+    /// Failures go to stderr.
+    pub failed_to_stderr: bool,
+    /// Results are written as YAML.
+    pub yaml: bool,
+    /// Check mode is told in every head line.
+    pub check_markers: bool,
+    /// A line when a host begins a task.
+    pub host_start: bool,
+    /// What `set_stats` gathered is shown without `-v` as well.
+    pub custom_stats: bool,
+    /// Lines around a change in a diff.
+    pub diff_context: usize,
+}
+
+impl Default for Show {
+    fn default() -> Self {
+        Self {
+            skipped: true,
+            ok: true,
+            failed_to_stderr: false,
+            yaml: false,
+            check_markers: false,
+            host_start: false,
+            custom_stats: false,
+            diff_context: 3,
+        }
+    }
+}
+
+/// Turns events into lines in order; knows what must wait: the head line of a task of which nothing may be shown.
+#[derive(Debug)]
+pub(super) struct Teller {
+    look: Look,
+    waiting: Vec<TextLine>,
+    task: String,
+    check: bool,
+}
+
+impl Teller {
+    pub(super) fn new(look: Look) -> Self {
+        Self { look, waiting: Vec::new(), task: String::new(), check: false }
+    }
+
+    /// Returns the lines of one event.
+    pub(super) fn lines(&mut self, event: &Event) -> Vec<TextLine> {
+        let show = self.look.show;
+        let mut lines = self.look.lines(event);
+        if let Event::RunStarted { check, .. } = event {
+            self.check = *check;
+        }
+        if show.check_markers && self.check {
+            self.mark(event, &mut lines);
+        }
+        match event {
+            Event::TaskStarted { name, .. } => {
+                self.task.clone_from(name);
+                if show.skipped && show.ok {
+                    return lines;
+                }
+                self.waiting = lines;
+                Vec::new()
+            }
+            Event::HostStarted { host, .. } if show.host_start => {
+                vec![plain(Colour::None, format!(" [started TASK: {} on {host}]", self.task))]
+            }
+            Event::ItemDone { .. }
+            | Event::HostDone { .. }
+            | Event::Retrying { .. }
+            | Event::Included { .. }
+                if !lines.is_empty() =>
+            {
+                let mut all = std::mem::take(&mut self.waiting);
+                all.append(&mut lines);
+                all
+            }
+            Event::PlayStarted { .. } | Event::RunEnded { .. } => {
+                self.waiting.clear();
+                lines
+            }
+            _ => lines,
+        }
+    }
+
+    fn mark(&self, event: &Event, lines: &mut Vec<TextLine>) {
+        match event {
+            Event::RunStarted { .. } | Event::RunEnded { .. } => {
+                lines.push(self.look.banner("DRY RUN"));
+            }
+            Event::PlayStarted { name, .. } => {
+                *lines = vec![self.look.banner(&format!("PLAY [{name}] [CHECK MODE]"))];
+            }
+            Event::TaskStarted { name, handler, .. } => {
+                let word = if *handler { "RUNNING HANDLER" } else { "TASK" };
+                let head = self.look.banner(&format!("{word} [{name}] [CHECK MODE]"));
+                if let Some(first) = lines.first_mut() {
+                    *first = head;
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Look {
@@ -165,34 +277,27 @@ impl Look {
         match status {
             Status::Ok | Status::Changed => {
                 let (word, colour) = good(status);
-                if looped {
+                if looped || (status == Status::Ok && !self.show.ok) {
                     return Vec::new();
                 }
-                let tail = if self.is_shown(result) {
-                    format!(" => {}", self.dump(result))
-                } else {
-                    String::new()
-                };
+                let tail = if self.is_shown(result) { self.tail(result) } else { String::new() };
                 vec![plain(colour, format!("{word}: [{who}]{tail}"))]
             }
+            Status::Skipped if !self.show.skipped => Vec::new(),
             Status::Skipped => {
-                let tail = if self.is_shown(result) {
-                    format!(" => {}", self.dump(result))
-                } else {
-                    " ".to_owned()
-                };
+                let tail = if self.is_shown(result) { self.tail(result) } else { " ".to_owned() };
                 let text = format!("skipping: [{who}]{tail}");
                 vec![plain(Colour::Skipped, text.trim_end().to_owned())]
             }
             // The items have been shown.
             Status::Failed if looped => Vec::new(),
             Status::Failed => {
-                let text = format!("fatal: [{who}]: FAILED! => {}", self.dump(result));
-                vec![plain(Colour::Failed, text)]
+                let text = format!("fatal: [{who}]: FAILED!{}", self.tail(result));
+                vec![self.bad(Colour::Failed, text)]
             }
             Status::Unreachable => {
-                let text = format!("fatal: [{who}]: UNREACHABLE! => {}", self.dump(result));
-                vec![plain(Colour::Unreachable, text)]
+                let text = format!("fatal: [{who}]: UNREACHABLE!{}", self.tail(result));
+                vec![self.bad(Colour::Unreachable, text)]
             }
         }
     }
@@ -206,11 +311,12 @@ impl Look {
         result: &Map<String, Value>,
     ) -> Vec<TextLine> {
         let who = who(host, delegated);
-        let tail = if self.is_shown(result) {
-            format!(" => {}", self.dump(result))
-        } else {
-            String::new()
-        };
+        if (status == Status::Skipped && !self.show.skipped)
+            || (status == Status::Ok && !self.show.ok)
+        {
+            return Vec::new();
+        }
+        let tail = if self.is_shown(result) { self.tail(result) } else { String::new() };
         let line = match status {
             Status::Ok | Status::Changed => {
                 let (word, colour) = good(status);
@@ -221,8 +327,8 @@ impl Look {
                 plain(Colour::Skipped, text)
             }
             Status::Failed | Status::Unreachable => {
-                let text = format!("failed: [{who}] (item={label}) => {}", self.dump(result));
-                plain(Colour::Failed, text)
+                let text = format!("failed: [{who}] (item={label}){}", self.tail(result));
+                self.bad(Colour::Failed, text)
             }
         };
         vec![line]
@@ -231,6 +337,16 @@ impl Look {
     /// Tells whether a good result is printed: with `-v`, or when the module asks (`debug`).
     fn is_shown(&self, result: &Map<String, Value>) -> bool {
         self.verbosity > 0 || result.get(VERBOSE_ALWAYS) == Some(&Value::Bool(true))
+    }
+
+    /// Returns a line about a failure, on the stream the settings say.
+    fn bad(&self, colour: Colour, text: String) -> TextLine {
+        TextLine { colour, text, talk: self.show.failed_to_stderr }
+    }
+
+    /// Returns a result as it stands behind its host.
+    fn tail(&self, result: &Map<String, Value>) -> String {
+        format!(" => {}", self.dump(result))
     }
 
     fn dump(&self, result: &Map<String, Value>) -> String {
@@ -246,6 +362,9 @@ impl Look {
                 shown.insert(key.clone(), value.clone());
             }
         }
+        if self.show.yaml {
+            return in_yaml(shown);
+        }
         let value = Value::Object(shown);
         if always || self.verbosity > 2 {
             python_json::indented(&value)
@@ -258,12 +377,12 @@ impl Look {
         if !self.diff || status != Status::Changed {
             return Vec::new();
         }
-        diffs.iter().flat_map(diff_lines).collect()
+        diffs.iter().flat_map(|diff| diff_lines(diff, self.show.diff_context)).collect()
     }
 
     fn custom_stats(&self, stats: &Map<String, Value>) -> Vec<TextLine> {
         // As Ansible, which shows them to who asks.
-        if stats.is_empty() || self.verbosity == 0 {
+        if stats.is_empty() || (self.verbosity == 0 && !self.show.custom_stats) {
             return Vec::new();
         }
         let mut lines = vec![self.banner("CUSTOM STATS:")];
@@ -312,6 +431,30 @@ fn note(level: NoteLevel, text: &str) -> TextLine {
     TextLine { colour, text: format!("{head}{text}"), talk: true }
 }
 
+/// Writes a result as the setting `callback_result_format: yaml` wants it: below its host, by four.
+fn in_yaml(mut result: Map<String, Value>) -> String {
+    for name in ["stdout", "stderr"] {
+        let lines = format!("{name}_lines");
+        if result.contains_key(name) && result.contains_key(&lines) {
+            result.insert(lines, Value::from(OMITTED));
+        }
+    }
+    let value = minijinja::Value::from(minijinja::value::Serde(Value::Object(result)));
+    let text = crate::yaml::emit(&value, &crate::yaml::EmitOptions::nice());
+    let mut out = String::new();
+    for line in text.trim_end().lines() {
+        out.push('\n');
+        if !line.is_empty() {
+            out.push_str("    ");
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+/// Stands for lines that are shown as a whole already.
+const OMITTED: &str = "<omitted>";
+
 fn is_bad(result: &Map<String, Value>) -> bool {
     ["failed", "unreachable"].iter().any(|key| result.get(*key) == Some(&Value::Bool(true)))
 }
@@ -350,8 +493,8 @@ fn join(hosts: &[HostName]) -> String {
     hosts.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Draws one change as a unified diff with three lines around.
-fn diff_lines(diff: &Diff) -> Vec<TextLine> {
+/// Draws one change as a unified diff with some lines around.
+fn diff_lines(diff: &Diff, context: usize) -> Vec<TextLine> {
     let head = |word: &str, name: &str| {
         if name.is_empty() { word.to_owned() } else { format!("{word}: {name}") }
     };
@@ -360,7 +503,7 @@ fn diff_lines(diff: &Diff) -> Vec<TextLine> {
         plain(Colour::DiffAdded, format!("+++ {}", head("after", &diff.after_header))),
     ];
     let text = similar::TextDiff::from_lines(diff.before.as_str(), diff.after.as_str());
-    for hunk in text.unified_diff().context_radius(3).iter_hunks() {
+    for hunk in text.unified_diff().context_radius(context).iter_hunks() {
         lines.push(plain(Colour::DiffLines, hunk.header().to_string()));
         for change in hunk.iter_changes() {
             let (sign, colour) = match change.tag() {
@@ -386,7 +529,7 @@ mod tests {
     use super::*;
 
     fn show(event: &Event, verbosity: u8) -> String {
-        let look = Look { verbosity, diff: true, width: 79 };
+        let look = Look { verbosity, diff: true, width: 79, show: Show::default() };
         look.lines(event).into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
     }
 
@@ -442,7 +585,7 @@ mod tests {
             before: "a\nb\n".into(),
             after: "a\nc\n".into(),
         };
-        let text: Vec<String> = diff_lines(&diff).into_iter().map(|l| l.text).collect();
+        let text: Vec<String> = diff_lines(&diff, 3).into_iter().map(|l| l.text).collect();
         let want =
             ["--- before: /etc/x", "+++ after: /etc/x", "@@ -1,2 +1,2 @@", " a", "-b", "+c", ""];
         assert_eq!(text, want);

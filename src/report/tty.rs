@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use console::{Style, Term};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::{Colour, Look, TextLine};
+use super::text::{Colour, Look, Teller, TextLine};
 use crate::event::{Event, EventSink};
 use crate::names::HostName;
 
@@ -56,7 +56,8 @@ fn target() -> ProgressDrawTarget {
 
 /// Writes to a terminal.
 pub struct Tty {
-    look: Look,
+    width: usize,
+    teller: Mutex<Teller>,
     bars: MultiProgress,
     state: Mutex<State>,
     term: Term,
@@ -86,7 +87,13 @@ impl Tty {
     /// Makes a reporter for this process's terminal.
     pub fn new(look: Look, screen: &Screen) -> Self {
         let bars = screen.bars.clone();
-        Self { look, bars, state: Mutex::new(State::default()), term: Term::stdout() }
+        Self {
+            width: look.width,
+            teller: Mutex::new(Teller::new(look)),
+            bars,
+            state: Mutex::new(State::default()),
+            term: Term::stdout(),
+        }
     }
 
     fn print(&self, lines: &[TextLine]) {
@@ -145,9 +152,11 @@ impl EventSink for Tty {
             | Event::Note { .. }
             | Event::CustomStats { .. } => {}
         }
-        summary(&self.bars, &mut state, self.look.width);
+        summary(&self.bars, &mut state, self.width);
         drop(state);
-        self.print(&self.look.lines(event));
+        let mut teller = self.teller.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lines = teller.lines(event);
+        self.print(&lines);
     }
 }
 

@@ -90,6 +90,7 @@ impl fmt::Debug for Layer {
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     layers: Vec<(Rank, Arc<Layer>)>,
+    merge: bool,
 }
 
 impl Layers {
@@ -100,6 +101,17 @@ impl Layers {
         }
         let at = self.layers.partition_point(|(known, _)| *known <= rank);
         self.layers.insert(at, (rank, layer));
+    }
+
+    /// Makes mappings of the same name merge, the higher over the lower (`hash_behaviour: merge`).
+    pub fn merge_hashes(&mut self, merge: bool) {
+        self.merge = merge;
+    }
+
+    /// Returns all values of a name that count, highest first: one, unless mappings are merged.
+    pub(super) fn counting<'a>(&'a self, name: &'a str) -> Vec<&'a Variable> {
+        let all = self.chain(name).map(|(_, (variable, _))| variable);
+        all.take(if self.merge { usize::MAX } else { 1 }).collect()
     }
 
     /// Returns the winning value of a name.

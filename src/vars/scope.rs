@@ -73,15 +73,35 @@ impl Scope {
         if let Some(known) = lock(&self.known).get(name) {
             return Some(known.clone());
         }
-        let (variable, _) = self.layers.get(name)?;
-        let node = match variable {
-            Variable::Data(value) => return Some(Answer::Value(value.clone())),
-            Variable::Written(node) => node,
-        };
+        let variables = self.layers.counting(name);
+        let (winner, others) = variables.split_first()?;
+        if let (Variable::Data(value), []) = (winner, others) {
+            return Some(Answer::Value(value.clone()));
+        }
         let name: Arc<str> = Arc::from(name);
-        let answer = self.work_out(&name, node);
+        let mut answer = self.answer_of(&name, winner);
+        for lower in others {
+            // What is no mapping replaces what is below it, and is replaced.
+            if !is_mapping(&answer) {
+                break;
+            }
+            let below = self.answer_of(&name, lower);
+            match (&answer, &below) {
+                (Answer::Value(high), Answer::Value(low)) if is_mapping(&below) => {
+                    answer = Answer::Value(merged(low, high));
+                }
+                _ => break,
+            }
+        }
         lock(&self.known).insert(name, answer.clone());
         Some(answer)
+    }
+
+    fn answer_of(self: &Arc<Self>, name: &Arc<str>, variable: &Variable) -> Answer {
+        match variable {
+            Variable::Data(value) => Answer::Value(value.clone()),
+            Variable::Written(node) => self.work_out(name, node),
+        }
     }
 
     /// Works out a node of the variable (or part of one) that `path` names.
@@ -121,6 +141,29 @@ impl Scope {
             Err(error) => Answer::Failed(error),
         }
     }
+}
+
+fn is_mapping(answer: &Answer) -> bool {
+    matches!(answer, Answer::Value(value) if value.kind() == minijinja::value::ValueKind::Map)
+}
+
+/// Lays one mapping over another, mappings inside as well.
+fn merged(low: &Value, high: &Value) -> Value {
+    let mut out: IndexMap<Value, Value> = IndexMap::new();
+    for mapping in [low, high] {
+        for key in mapping.try_iter().into_iter().flatten() {
+            let value = mapping.get_item(&key).unwrap_or_default();
+            let both = |known: &Value| {
+                [known, &value].iter().all(|value| value.kind() == minijinja::value::ValueKind::Map)
+            };
+            let value = match out.get(&key) {
+                Some(known) if both(known) => merged(known, &value),
+                Some(_) | None => value,
+            };
+            out.insert(key, value);
+        }
+    }
+    Value::from_pairs(out)
 }
 
 /// Tells whether anything in a node must be worked out.

@@ -4,11 +4,9 @@
 #![expect(clippy::expect_used, reason = "a test stands or falls by its desk")]
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 
-use crate::support::sshd::Folder;
+use crate::support::desk::Desk;
 
 /// `k: v`, sealed as a file under `pw1`.
 const FILE: &str = include_str!("../cases/vault/file.yml");
@@ -16,91 +14,16 @@ const FILE: &str = include_str!("../cases/vault/file.yml");
 /// A playbook with an inline value under the id `lab` and the password `pw2`, and a template that is in it.
 const PLAYBOOK: &str = include_str!("../cases/vault/site.yml");
 
-struct Desk {
-    folder: Folder,
-}
-
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self { folder: Folder::new() };
-        desk.write("pw1", "pw1\n");
-        desk.write("pw2", " pw2 \n");
-        desk
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.folder.join(name), text).expect("file");
-    }
-
-    fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(name)).expect("file")
-    }
-
-    fn mode(&self, name: &str) -> u32 {
-        fs::metadata(self.folder.join(name)).expect("file").permissions().mode() & 0o777
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        self.write(name, text);
-        let path = self.folder.join(name);
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("mode");
-    }
-
-    fn run_with(&self, words: &[&str], stdin: &str, editor: &str) -> Said {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_matron"))
-            .args(words)
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("TMPDIR", self.folder.path())
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("EDITOR", editor)
-            .env("MATRON_STATE_DIR", self.folder.join("state"))
-            .current_dir(self.folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        child.stdin.take().expect("stdin").write_all(stdin.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it ends");
-        Said {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    fn run(&self, words: &[&str]) -> Said {
-        self.run_with(words, "", "false")
-    }
-
-    fn vault(&self, words: &[&str]) -> Said {
-        self.run(&[&["vault"], words].concat())
-    }
-}
-
-impl Said {
-    fn well(self) -> Self {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        self
-    }
-
-    fn refuses(self, code: i32, words: &str) {
-        assert_eq!(self.code, code, "{}{}", self.out, self.err);
-        let said = format!("{}{}", self.out, self.err);
-        assert!(said.contains(words), "'{words}' is not in: {said}");
-    }
+fn desk() -> Desk {
+    let desk = Desk::new();
+    desk.write("pw1", "pw1\n");
+    desk.write("pw2", " pw2 \n");
+    desk
 }
 
 #[test]
 fn what_ansible_vault_sealed_is_shown_and_opened_in_place() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("f.yml", FILE);
     fs::set_permissions(desk.folder.join("f.yml"), fs::Permissions::from_mode(0o640))
         .expect("mode");
@@ -120,7 +43,7 @@ fn what_ansible_vault_sealed_is_shown_and_opened_in_place() {
 
 #[test]
 fn what_is_sealed_here_has_the_form_ansible_reads_and_comes_back() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("a", "zwölf\n");
     desk.vault(&["encrypt", "a", "--vault-id", "lab@pw2"]).well();
     let sealed = desk.read("a");
@@ -143,7 +66,7 @@ fn what_is_sealed_here_has_the_form_ansible_reads_and_comes_back() {
 
 #[test]
 fn editing_changes_what_is_inside_and_a_failed_editor_nothing() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("f.yml", FILE);
     let words = ["vault", "edit", "f.yml", "--vault-id", "pw1"];
     let before = desk.read("f.yml");
@@ -160,7 +83,7 @@ fn editing_changes_what_is_inside_and_a_failed_editor_nothing() {
 
 #[test]
 fn values_are_sealed_for_yaml_and_read_by_a_play() {
-    let desk = Desk::new();
+    let desk = desk();
     let words = ["vault", "encrypt_string", "--vault-id", "pw1", "se cret", "-n", "a"];
     let value = desk.run(&words).well().out;
     assert!(value.starts_with("a: !vault |\n          $ANSIBLE_VAULT;1.1;AES256\n          "));
@@ -184,7 +107,7 @@ fn values_are_sealed_for_yaml_and_read_by_a_play() {
 
 #[test]
 fn a_play_reads_sealed_values_and_files_wherever_they_stand() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("site.yml", PLAYBOOK);
     desk.write("file.yml", FILE);
     desk.program("lab-client", "#!/bin/sh\n[ \"$*\" = '--vault-id lab' ] && echo pw2\n");
@@ -213,7 +136,7 @@ fn a_play_reads_sealed_values_and_files_wherever_they_stand() {
 
 #[test]
 fn a_password_that_cannot_be_had_is_said_before_anything() {
-    let desk = Desk::new();
+    let desk = desk();
     desk.write("f.yml", FILE);
     desk.write("empty", "\n");
     desk.program("broken", "#!/bin/sh\nexit 3\n");
