@@ -8,6 +8,8 @@ mod config;
 mod docs;
 #[path = "integration/engine.rs"]
 mod engine;
+#[path = "integration/guard.rs"]
+mod guard;
 #[path = "integration/modules_commands.rs"]
 mod modules_commands;
 #[path = "integration/modules_editors.rs"]

@@ -15,6 +15,8 @@
 mod adopt;
 #[path = "lab/cluster.rs"]
 mod cluster;
+#[path = "lab/guard.rs"]
+mod guard;
 #[path = "lab/hosts.rs"]
 mod hosts;
 #[path = "lab/life.rs"]
@@ -44,7 +46,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
-    let tests: Vec<Test> = [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS].concat();
+    let tests: Vec<Test> =
+        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS].concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

@@ -49,6 +49,7 @@ mod pg_image;
 mod pg_lock;
 mod pg_lost;
 mod pg_lost_report;
+mod pg_loss;
 mod pg_mark;
 mod pg_node;
 mod pg_observe;
@@ -60,6 +61,7 @@ mod pg_rewind;
 mod pg_role;
 mod pg_server;
 mod pg_settings;
+mod pg_silence;
 mod pg_slot;
 mod pg_standby;
 mod pg_start;
@@ -146,6 +148,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_lost::PgLost,
     &pg_lost_report::PgLostReport,
     &pg_lock::PgLock,
+    &pg_loss::PgLoss,
     &pg_mark::PgMark,
     &pg_observe::PgObserve,
     &pg_password::PgPassword,
@@ -156,6 +159,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_role::PgRole,
     &pg_server::PgServer,
     &pg_settings::PgSettings,
+    &pg_silence::PgSilence,
     &pg_slot::PgSlot,
     &pg_standby::PgStandby,
     &pg_start::PgStart,

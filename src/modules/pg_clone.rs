@@ -110,7 +110,7 @@ if [ -n "$system_identifier" ] && [ "$copied" != "$system_identifier" ]; then
   rm -rf "$root/clone" "$root/clone.begun"
   give_up "system identifier of the copy: found $copied; expected $system_identifier. $host:$port is not the primary of this cluster."
 fi
-rm -f "$root/clone$below/standby.signal" "$root/clone$below/recovery.conf" "$root/clone$below/matron.standby.conf" "$root/clone$below/matron.sync.conf"
+rm -f "$root/clone$below/standby.signal" "$root/clone$below/recovery.conf" "$root/clone$below/matron.standby.conf" "$root/clone$below/matron.sync.conf" "$root/clone$below/matron.owed.conf"
 # The copy came from a primary: until it is configured as a standby it must not start as a second one.
 : >"$root/clone$below/$standby_file" && chown "$owner" "$root/clone$below/$standby_file"
 # `data` holds nothing but empty folders here.

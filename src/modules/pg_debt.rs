@@ -38,7 +38,7 @@ const DEBT: &str = r#"file="$etc/debts/$node.json"
 if [ "$state" = paid ]; then
   [ -e "$file" ] || exit 0
   reply changed 1
-  [ -n "$check" ] || rm -f "$file" || give_up "cannot remove $file"
+  [ -n "$check" ] || rm -f "$file" "${file%.json}.timeline" || give_up "cannot remove $file"
   exit 0
 fi
 [ -s "$file" ] && exit 0

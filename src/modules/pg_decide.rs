@@ -13,7 +13,9 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::Outcome;
-use crate::postgres::decide::{Act, By, Check, Found, Goal, Loss, Plan, Refusal, decide};
+use crate::postgres::decide::{
+    Act, By, Check, FailoverStage, Found, Goal, Loss, Plan, Refusal, decide,
+};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
 use crate::postgres::view::{Answer, CloneFrom, Node, View};
@@ -52,6 +54,15 @@ each by its own word in `accept`.",
             ArgKind::Dict,
             "What was observed, by host. Left out: `pg_node` of each host of the cluster.",
         ),
+        arg(
+            "stage",
+            ArgKind::Choice(STAGES),
+            "With `failover`: `first` before anything was done; `last`, which refuses what was not settled; `after_cut` when a command switched the old primary's host off.",
+        ),
+        ArgDoc {
+            default: "false",
+            ..arg("can_cut", ArgKind::Bool, "With stage `first`: such a command is there.")
+        },
         nodes_arg(),
         major_arg(),
         arg("cluster", ArgKind::Str, "The cluster's name. Left out: what `pg_require` found."),
@@ -81,6 +92,12 @@ each by its own word in `accept`.",
         ),
         ("slots_kept", "Slots that stay wherever they are: of nodes that were not seen."),
         ("loss", "What may be lost, in words."),
+        (
+            "pending",
+            "With stage `first`: what has to be settled before the last decision: cut, silence.",
+        ),
+        ("old_address", "Name, address and port of the primary before."),
+        ("timeline", "The timeline of the node that becomes the primary, before that."),
         ("unseen", "Nodes that could not be asked."),
         (
             "synchronous_names",
@@ -119,7 +136,7 @@ impl Module for PgDecide {
         };
         let goal = match args.choice("goal", GOALS, "status")? {
             "set_up" => Goal::SetUp,
-            "failover" => Goal::Failover { candidate: node },
+            "failover" => Goal::Failover { candidate: node, stage: stage(args)? },
             "rejoin" => Goal::Rejoin { node, by },
             "start" => Goal::Start { node },
             "adopt" => Goal::Adopt { found: found(args, cx)? },
@@ -145,6 +162,16 @@ impl Module for PgDecide {
     }
 }
 
+const STAGES: &[&str] = &["first", "last", "after_cut"];
+
+fn stage(args: &Args) -> Result<FailoverStage, ArgError> {
+    Ok(match args.choice("stage", STAGES, "last")? {
+        "first" => FailoverStage::First { can_cut: args.boolean("can_cut", false)? },
+        "after_cut" => FailoverStage::LastAfterCut,
+        _ => FailoverStage::Last,
+    })
+}
+
 fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
     let settings = Settings::new(args, cx)?;
     let cluster = settings.text("cluster")?;
@@ -167,6 +194,7 @@ fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
             preferred: node["preferred"].as_bool().unwrap_or_default(),
             wanted_upstream: node["upstream"].as_str().map(str::to_owned),
             clone_from: node["clone_from"].as_str().map(CloneFrom::parse),
+            promotable: node["promotable"].as_bool().unwrap_or(true),
             answer,
         }
     });
@@ -186,14 +214,17 @@ fn found(args: &Args, cx: &TaskContext<'_>) -> Result<Found, ArgError> {
 }
 
 /// Returns what a host registered: what was seen of it, or why nothing was.
-fn registered(cx: &TaskContext<'_>, host: &str) -> Json {
+pub(super) fn registered(cx: &TaskContext<'_>, host: &str) -> Json {
     let of = |name: &str| {
         let text = format!("hostvars[{}].{name} | default(none)", Json::from(host));
         let value = cx.vars.expression(&text, None).ok();
         value.and_then(|value| to_json(&value).ok()).unwrap_or_default()
     };
-    let seen = of("pg_node");
+    let mut seen = of("pg_node");
     if seen.get("role").is_some() {
+        if let (Some(map), Some(read)) = (seen.as_object_mut(), of("pg_lost").get("unreceived")) {
+            map.insert("unreceived".to_owned(), read.clone());
+        }
         return seen;
     }
     // The look was skipped because the task before it failed there, which knows why.
@@ -247,6 +278,12 @@ fn told(view: &View, plan: &Plan) -> Outcome {
     let loss = match &plan.loss {
         Loss::None => "nothing".to_owned(),
         Loss::AtLeast { bytes } => format!("at least {} of WAL", bytes_for_people(*bytes)),
+        Loss::Counted { bytes, commits, seconds } => {
+            format!(
+                "{commits} commits made within {seconds} s, {} of WAL",
+                bytes_for_people(*bytes)
+            )
+        }
         Loss::Unknown => {
             "what was committed and not received; how much cannot be known from here".to_owned()
         }
@@ -269,6 +306,15 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("paid", json!(paid))
         .with("loss", loss)
         .with("unseen", json!(unseen))
+        .with("pending", serde_json::to_value(&plan.pending).unwrap_or_default())
+        .with("old_address", address(plan.old_primary.as_deref()))
+        .with(
+            "timeline",
+            plan.primary
+                .as_deref()
+                .and_then(|name| view.node(name)?.seen()?.timeline)
+                .map(|timeline| timeline.0),
+        )
         .with("report", json!(report(view)))
         .with("size", json!(size))
         .with("verdict", view.verdict().word())

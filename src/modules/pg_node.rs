@@ -62,6 +62,16 @@ pg_stop() {
 }
 "#;
 
+/// `server_pids`: the processes of the server that runs on `data`, whatever Docker knows of it: their working folder is the data directory.
+pub(super) const PIDS: &str = r#"server_pids() {
+  sp_own=$(stat -L -c %d:%i "$data" 2>/dev/null) || return 0
+  for sp_pid in $(stat -L -c '%d:%i %n' /proc/[0-9]*/cwd 2>/dev/null | sed -n "s|^$sp_own /proc/\([0-9]*\)/cwd\$|\1|p" | sort -n); do
+    case $(cat "/proc/$sp_pid/comm" 2>/dev/null) in postgres | postmaster) echo "$sp_pid" ;; esac
+  done
+}
+within() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
+"#;
+
 /// `put PATH TEXT`: replaces a file as a whole, for the server's user, before its content can be read by others.
 pub(super) const FILES: &str = r#"put() {
   put_tmp="$1.matron.$$"

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
 use crate::modules::pg_node::{
-    NODE, Settings, container_arg, data_arg, etc_arg, major_arg, superuser_arg,
+    NODE, Settings, container_arg, data_arg, etc_arg, identifier, major_arg, superuser_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
@@ -69,6 +69,10 @@ done
 rm -f "$data/standby.signal" "$data/recovery.conf" "$etc/fenced"
 pg_must "$timeline_sql"
 reply timeline "$pg_out"
+# From now on it owes: its own guard knows that whoever was left unfenced has not followed it.
+for debt in "$etc"/debts/*.json; do [ -e "$debt" ] && printf '%s\n' "$pg_out" >"${debt%.json}.timeline"; done
+# What commits on another node waited for says nothing about this one.
+[ -z "$forget_sql" ] || pg_sql "$forget_sql" >/dev/null
 "#;
 
 impl Module for PgPromote {
@@ -95,6 +99,13 @@ impl Module for PgPromote {
             .var("inside", settings.text("pgdata")?)
             .var("timeout", timeout.to_string())
             .var("timeline_sql", timeline)
+            .var(
+                "forget_sql",
+                settings.maybe("replication_user").map_or_else(String::new, |role| {
+                    let role = identifier(&role);
+                    format!("set synchronous_commit = local; comment on role {role} is null")
+                }),
+            )
             .var(
                 "how",
                 match dialect.promote {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    FILES, NODE, Settings, container_arg, data_arg, major_arg, owner_arg, superuser_arg,
+    FILES, NODE, Settings, container_arg, data_arg, identifier, literal, major_arg, owner_arg,
+    superuser_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
@@ -13,13 +14,14 @@ use crate::modules::{
 };
 use crate::outcome::{Diff, Outcome};
 use crate::postgres::config::{self, Place};
+use crate::postgres::observation::Promise;
 use crate::shell::{Reply, Script};
 
 /// See the file's head.
 pub(super) struct PgSettings;
 
 /// The files that postgresql.conf includes, the last one wins.
-const INCLUDES: &str = "include_if_exists = 'matron.conf'\ninclude_if_exists = 'matron.sync.conf'\ninclude_if_exists = 'matron.standby.conf'\n";
+const INCLUDES: &str = "include_if_exists = 'matron.conf'\ninclude_if_exists = 'matron.sync.conf'\ninclude_if_exists = 'matron.standby.conf'\ninclude_if_exists = 'matron.owed.conf'\n";
 
 const NAMES: &[&str] = &["matron.conf", "matron.sync.conf"];
 
@@ -72,7 +74,14 @@ fi
 exit 0
 "#;
 
-const WRITE: &str = r#"[ -n "$own_set" ] && put "$data/$name" "$own"
+const WRITE: &str = r#"writable=
+if [ -n "$forget_sql" ] && [ "$(pg_state)" = running ]; then
+  pg_must 'select not pg_is_in_recovery()'
+  writable=$pg_out
+  # Forgotten before it ends, told after it began: a standby must not believe what is not so.
+  [ "$writable" = t ] && pg_must "$forget_sql"
+fi
+[ -n "$own_set" ] && put "$data/$name" "$own"
 [ -n "$main_set" ] && put "$data/postgresql.conf" "$main"
 if [ "$(pg_state)" = running ]; then
   pg_must "select pg_conf_load_time()"
@@ -92,6 +101,7 @@ if [ "$(pg_state)" = running ]; then
   done
   # The settings' own view follows the file a moment later in this session's next one.
   if [ -n "$pending_sql" ]; then pg_must "$pending_sql"; reply pending "$pg_out"; else reply pending "$assume"; fi
+  [ "$writable" = t ] && [ -n "$tell_sql" ] && pg_must "$tell_sql"
   reply reloaded 1
 fi
 reply done 1
@@ -112,6 +122,8 @@ struct Write {
     data: String,
     owner: String,
     tells_pending: bool,
+    /// The statements that forget and tell what commits wait for.
+    promise: Option<(String, String)>,
     changed: bool,
     diff: Vec<Diff>,
     mode: Mode,
@@ -148,11 +160,34 @@ impl Module for PgSettings {
             data: settings.text("data")?,
             owner: settings.text("owner")?,
             tells_pending: settings.dialect()?.pending_restart,
+            promise: promise(args, cx, &settings, name)?,
             changed: false,
             diff: Vec::new(),
             mode: Mode::default(),
         }))
     }
+}
+
+/// What commits wait for is written where a standby finds it when the primary is gone: into the comment on the replication role.
+fn promise(
+    args: &Args,
+    cx: &TaskContext<'_>,
+    settings: &Settings<'_, '_>,
+    name: &str,
+) -> Result<Option<(String, String)>, ArgError> {
+    let role = settings.maybe("replication_user").filter(|_| name == "matron.sync.conf");
+    let Some(role) = role else { return Ok(None) };
+    let wanted = args.json("settings")?.unwrap_or_default();
+    let names = wanted["synchronous_standby_names"].as_str().unwrap_or_default().to_owned();
+    let comment = |what: &str| {
+        format!("set synchronous_commit = local; comment on role {} is {what}", identifier(&role))
+    };
+    let tell = if names.is_empty() {
+        String::new()
+    } else {
+        comment(&literal(&Promise { primary: cx.host.to_owned(), names }.text()))
+    };
+    Ok(Some((comment("null"), tell)))
 }
 
 impl Write {
@@ -168,6 +203,8 @@ impl Write {
             .var("name", self.name)
             .var("pending_sql", if self.tells_pending { PENDING } else { "" })
             .var("errors_sql", if self.tells_pending { ERRORS } else { "" })
+            .var("forget_sql", self.promise.as_ref().map_or("", |(forget, _)| forget))
+            .var("tell_sql", self.promise.as_ref().map_or("", |(_, tell)| tell))
             .within(Duration::from_secs(60))
     }
 

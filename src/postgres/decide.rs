@@ -31,6 +31,8 @@ pub enum Goal {
     Failover {
         /// The standby to promote; the one with the most WAL when it is not named.
         candidate: Option<String>,
+        /// How far it has come.
+        stage: FailoverStage,
     },
     /// Nodes that do not follow the primary follow it again.
     Rejoin {
@@ -51,6 +53,31 @@ pub enum Goal {
     },
     /// Nothing but a verdict.
     Status,
+}
+
+/// A failover decides twice: first whether to begin, then, after what could be done about the old primary, whether to promote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailoverStage {
+    /// Nothing was done yet: what time and a fence command may settle is pending.
+    First {
+        /// There is a command that switches the old primary's host off.
+        can_cut: bool,
+    },
+    /// What was not settled is refused.
+    #[default]
+    Last,
+    /// As the last, and a command switched the old primary's host off and said so by its exit status.
+    LastAfterCut,
+}
+
+/// What a first decision leaves to be settled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pending {
+    /// The old primary's host has to be switched off by the fence command.
+    Cut,
+    /// The old primary has to be silent for its standbys.
+    Silence,
 }
 
 /// One thing to do on one node.
@@ -128,6 +155,15 @@ pub enum Loss {
         /// Bytes of WAL.
         bytes: u64,
     },
+    /// This much is lost: the old primary's WAL was read.
+    Counted {
+        /// Bytes of WAL.
+        bytes: u64,
+        /// Commits in it.
+        commits: u64,
+        /// Seconds from the first of them to the last.
+        seconds: u64,
+    },
     /// Commits that the standby had not received are lost; how many cannot be known from here.
     Unknown,
 }
@@ -159,6 +195,9 @@ pub struct Plan {
     /// What will be another way, where that is told beforehand.
     #[serde(default)]
     pub changes: Vec<Change>,
+    /// What has to be settled before the last decision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<Pending>,
 }
 
 impl Plan {
@@ -175,6 +214,7 @@ impl Plan {
             upstreams: BTreeMap::new(),
             sources: BTreeMap::new(),
             changes: Vec::new(),
+            pending: Vec::new(),
         }
     }
 
@@ -262,7 +302,9 @@ pub fn decide(view: &View, goal: &Goal, accept: &[String]) -> Decision {
 fn steps(view: &View, goal: &Goal, consent: Consent<'_>) -> Decision {
     match goal {
         Goal::SetUp => setup::decide(view, consent),
-        Goal::Failover { candidate } => failover::decide(view, candidate.as_deref(), consent),
+        Goal::Failover { candidate, stage } => {
+            failover::decide(view, candidate.as_deref(), *stage, consent)
+        }
         Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
         Goal::Start { node } => start::decide(view, node.as_deref(), consent),
         Goal::Adopt { found } => adopt::decide(view, found, consent),

@@ -56,6 +56,8 @@ pub struct Upstream {
     pub timeline: Option<TimelineId>,
     /// Seconds since the last message, when there is a receiver.
     pub silent_seconds: Option<u64>,
+    /// How far the node it follows had written when it last said so.
+    pub told: Option<Lsn>,
     /// Who really sends, where the server tells (11 and later).
     pub sender: Option<String>,
     /// The slot it uses there.
@@ -276,6 +278,59 @@ pub struct Rewindable {
     pub damaged: bool,
 }
 
+/// What commits on a primary wait for, as a standby holds it: replicated like any other row, so it is as old as the WAL there.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Promise {
+    /// The primary whose commits wait.
+    pub primary: String,
+    /// Its `synchronous_standby_names`.
+    pub names: String,
+}
+
+impl Promise {
+    const BEFORE: &str = "matron: commits on ";
+    const BETWEEN: &str = " wait for ";
+
+    /// Reads what [`Self::text`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (primary, names) = text.strip_prefix(Self::BEFORE)?.split_once(Self::BETWEEN)?;
+        Some(Self { primary: primary.to_owned(), names: names.to_owned() })
+    }
+
+    /// Returns it as the comment on the replication role holds it.
+    pub fn text(&self) -> String {
+        format!("{}{}{}{}", Self::BEFORE, self.primary, Self::BETWEEN, self.names)
+    }
+
+    /// Returns the standbys it names: what is not a keyword, a number or punctuation.
+    pub fn standbys(&self) -> Vec<&str> {
+        self.names
+            .split(|c: char| c.is_whitespace() || "(),\"".contains(c))
+            .filter(|name| !name.is_empty() && name.parse::<u32>().is_err())
+            .filter(|name| !["FIRST", "ANY"].contains(&name.to_uppercase().as_str()))
+            .collect()
+    }
+}
+
+/// What a stopped former primary holds and the standbys never received, as its WAL says.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unreceived {
+    /// Read from here on: what the best standby has received.
+    pub from: Lsn,
+    /// Where its last record ends.
+    pub to: Lsn,
+    /// Commits in between.
+    pub commits: u64,
+    /// When the first of them was made, as that server's clock said.
+    pub first: Option<String>,
+    /// When the last of them was made.
+    pub last: Option<String>,
+    /// Seconds from the first to the last.
+    pub seconds: Option<u64>,
+}
+
 /// Everything seen on one host about its node.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -358,4 +413,8 @@ pub struct Observation {
     pub guard_unit: GuardUnit,
     /// Why a running server did not answer.
     pub trouble: Option<String>,
+    /// What commits wait for, as this node's data says.
+    pub promise: Option<Promise>,
+    /// What only this stopped node holds.
+    pub unreceived: Option<Unreceived>,
 }

@@ -59,6 +59,8 @@ pub struct Node {
     pub wanted_upstream: Option<String>,
     /// `pg_clone_from`: where a copy shall come from.
     pub clone_from: Option<CloneFrom>,
+    /// It may be promoted (`pg_promotable`).
+    pub promotable: bool,
     /// What it said.
     pub answer: Answer,
 }

@@ -55,6 +55,7 @@ elif [ -e "$root/clone.begun" ]; then
 elif [ -d "$root/data" ] && [ -n "$(find "$root/data" ! -type d ! -path '*/lost+found/*' 2>/dev/null | head -n 1)" ]; then
   reply foreign 1
 fi
+[ -n "$(server_pids)" ] && reply alive 1
 command -v docker >/dev/null 2>&1 || { reply clock_end "$(epoch)"; exit 0; }
 docker info >/dev/null 2>&1 </dev/null || { reply docker_down 1; reply clock_end "$(epoch)"; exit 0; }
 state=$(docker inspect -f '{{.State.Status}}|{{.Config.Image}}|{{.Image}}|{{.HostConfig.RestartPolicy.Name}}|{{.State.ExitCode}}' "$container" 2>/dev/null) || state=

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    CONTROL, NODE, REWIND, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg,
+    CONTROL, NODE, PIDS, REWIND, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg,
     owner_arg, root_arg, superuser_arg,
 };
 use crate::modules::{
@@ -153,6 +153,7 @@ impl Action for Look {
                 .then(NODE)
                 .then(CONTROL)
                 .then(REWIND)
+                .then(PIDS)
                 .then(include_str!("ask.sh"))
                 .var("container", &self.container)
                 .var("superuser", &self.superuser)
@@ -245,7 +246,9 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
     // Behind an engine that does not answer a server may well run, unless it stopped in order.
     let hidden = fields.is_set("docker_down")
         && control.as_ref().is_some_and(|control: &ControlData| !control.state.is_clean());
-    let role = if running || hidden {
+    // A server of somebody's own making, or one that Docker has lost sight of.
+    let alive = fields.is_set("alive") && !running;
+    let role = if running || hidden || alive {
         Role::Starting
     } else if fields.is_set("major") {
         Role::Stopped
@@ -284,6 +287,7 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
     let disk = disk(reply);
     let debts = fields.all("debt").filter_map(|text| serde_json::from_str::<Debt>(&text).ok());
     let peer = |node: String| PeerAnswer { node, answers: true };
+    let container_paused = container.state == "paused";
     Ok(Observation {
         role,
         version_num: number("version_num").and_then(|number| u32::try_from(number).ok()),
@@ -297,7 +301,7 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
             format!("# {}\n{text}", history_of.unwrap_or_default())
         }),
         upstream,
-        control: control.filter(|_| !running && !hidden),
+        control: control.filter(|_| !running && !hidden && !alive),
         standby_configured: fields.is_set("standby_file"),
         fenced: reply.field("fenced").map(|text| text.trim().to_owned()),
         container,
@@ -317,7 +321,12 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
             said: text("guard_said"),
         },
         trouble: if fields.is_set("docker_down") {
-            Some("the Docker engine does not answer".to_owned())
+            let runs = if alive { ", and a server runs on the data" } else { "" };
+            Some(format!("the Docker engine does not answer{runs}"))
+        } else if container_paused {
+            Some("its container is paused".to_owned())
+        } else if alive {
+            Some("a server runs on the data that is not the container's".to_owned())
         } else {
             text("trouble")
         },

@@ -4,7 +4,9 @@ use serde_json::Value as Json;
 
 use super::point_at;
 use crate::postgres::dialect::{Dialect, Receiver};
-use crate::postgres::observation::{Collation, Follower, Observation, Role, Slot, Upstream};
+use crate::postgres::observation::{
+    Collation, Follower, Observation, Promise, Role, Slot, Upstream,
+};
 use crate::postgres::timeline::TimelineId;
 
 /// Returns the query; its answer is one JSON object.
@@ -68,6 +70,7 @@ select json_build_object(
   'hints', current_setting('wal_log_hints'),
   'full_pages', current_setting('full_page_writes'),
   'receiver', {receiver},
+  'promise', (select description from pg_shdescription where classoid = 'pg_authid'::regclass and description like 'matron: commits on %' limit 1),
   'followers', (select coalesce(json_agg(json_build_object('name', application_name, 'address', host(client_addr), 'state', state,
     'sync_state', sync_state, 'sent', sent_{position}::text, 'written', write_{position}::text,
     'replayed', replay_{position}::text, 'flushed', flush_{position}::text,
@@ -104,7 +107,7 @@ fn receiver(dialect: &Dialect) -> String {
         }
     };
     format!(
-        "(select json_build_object('status', status, 'timeline', received_tli, 'conninfo', conninfo, 'slot', slot_name, \
+        "(select json_build_object('status', status, 'timeline', received_tli, 'conninfo', conninfo, 'slot', slot_name, 'told', latest_end_lsn::text, \
          'silent', greatest(0, extract(epoch from clock_timestamp() - last_msg_receipt_time))::bigint{more}) from pg_stat_wal_receiver limit 1)"
     )
 }
@@ -127,7 +130,9 @@ pub(super) fn add_answer(seen: &mut Observation, answer: &Json) {
     // Debian adds its own words: `17.11 (Debian 17.11-0+deb13u1)`.
     seen.version = some(&answer["version"])
         .map(|text| text.split_whitespace().next().unwrap_or_default().to_owned());
+    seen.promise = answer["promise"].as_str().and_then(Promise::parse);
     let receiver = &answer["receiver"];
+    seen.upstream.told = lsn(&receiver["told"]);
     seen.timeline = timeline(&answer["timeline"]).max(seen.timeline.filter(|_| standby));
     if receiver.is_object() {
         seen.upstream.status = text(&receiver["status"]);

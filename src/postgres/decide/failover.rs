@@ -1,12 +1,21 @@
 //! Failing over: which standby, at what price, and what becomes of the old primary.
 
-use super::{Act, Consent, Decision, Loss, Plan, Refusal, check_systems, refuse_two_primaries};
-use crate::postgres::control::ControlState;
+mod loss;
+
+use super::{
+    Act, Consent, Decision, FailoverStage, Pending, Plan, Refusal, check_systems,
+    refuse_two_primaries,
+};
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View, can_follow};
 
-pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) -> Decision {
+pub(super) fn decide(
+    view: &View,
+    wanted: Option<&str>,
+    stage: FailoverStage,
+    consent: Consent<'_>,
+) -> Decision {
     refuse_two_primaries(view)?;
     let mut plan = Plan::new(None);
     check_systems(view, consent, &mut plan)?;
@@ -19,9 +28,9 @@ pub(super) fn decide(view: &View, wanted: Option<&str>, consent: Consent<'_>) ->
     if let Some(old) = old {
         plan.old_primary = Some(old.name.clone());
     }
-    refuse_live_primary(view, old, consent, &mut plan)?;
-    weigh_unknown(view, old, consent, &mut plan)?;
-    weigh_loss(old, candidate, standby, consent, &mut plan)?;
+    refuse_live_primary(view, old, stage, consent, &mut plan)?;
+    weigh_unknown(view, old, stage, consent, &mut plan)?;
+    loss::weigh(view, old, (candidate, standby), consent, &mut plan)?;
 
     if let Some(old) = old {
         if old.seen().is_some() {
@@ -76,6 +85,12 @@ fn candidate<'a>(
             )
         })?;
         return match node.seen() {
+            Some(_) if !node.promotable => Err(Refusal::new(
+                "candidate",
+                format!("{wanted}, which has pg_promotable: false"),
+                "a node that may be promoted",
+                "Guards of other nodes do not ask it before they start a primary. Change the inventory and run setup first, or name another one.",
+            )),
             Some(seen) if seen.role == Role::Standby => best_or_refuse(view, node, seen),
             Some(seen) => Err(Refusal::new(
                 &format!("role of {wanted}"),
@@ -93,7 +108,7 @@ fn candidate<'a>(
     }
     // The first of the best in inventory order, preferred ones before: `max_by_key` alone would take the last.
     let mut best: Option<(&Node, &Observation)> = None;
-    for (node, seen) in view.in_role(Role::Standby) {
+    for (node, seen) in view.in_role(Role::Standby).filter(|(node, _)| node.promotable) {
         let key = |node: &Node, seen: &Observation| (seen.timeline, seen.lsn, node.preferred);
         if best.is_none_or(|(other, known)| key(node, seen) > key(other, known)) {
             best = Some((node, seen));
@@ -171,6 +186,7 @@ fn old_primary<'a>(view: &'a View, candidate: &Node, standby: &Observation) -> O
 fn refuse_live_primary(
     view: &View,
     old: Option<&Node>,
+    stage: FailoverStage,
     consent: Consent<'_>,
     plan: &mut Plan,
 ) -> Result<(), Box<Refusal>> {
@@ -182,6 +198,17 @@ fn refuse_live_primary(
                 format!("{} runs and takes writes", old.name),
                 "lost, stopped or fenced",
                 "For maintenance stop it in order first; a failover after that loses nothing.",
+            )
+            .unless_accepted("old-primary-running"),
+            Role::Starting if seen.container.state != "running" => Refusal::new(
+                "old primary",
+                format!(
+                    "{}: {}",
+                    old.name,
+                    seen.trouble.as_deref().unwrap_or("its server does not answer")
+                ),
+                "lost, stopped or fenced",
+                "It may go on at any moment: repair that (docker unpause, systemctl restart docker), or accept that it is killed and fenced.",
             )
             .unless_accepted("old-primary-running"),
             Role::Starting => Refusal::new(
@@ -196,6 +223,14 @@ fn refuse_live_primary(
             }
         };
         return consent.or(refusal, plan);
+    }
+    match stage {
+        FailoverStage::First { can_cut: true } | FailoverStage::LastAfterCut => return Ok(()),
+        FailoverStage::First { can_cut: false } => {
+            plan.pending.push(Pending::Silence);
+            return Ok(());
+        }
+        FailoverStage::Last => {}
     }
     for (node, seen) in view.in_role(Role::Standby) {
         let streams = seen.upstream.is_streaming()
@@ -212,7 +247,7 @@ fn refuse_live_primary(
                     old.name, node.name
                 ),
                 "silent for the standbys too",
-                "Lost a moment ago, it is told from one that is alive only by its silence: run this again in 15 seconds. If it answers still, it takes writes, and promoting now makes two primaries: repair the way to its host, or stop it there.",
+                "It did not fall silent while this was waited for (pg_silence_wait), so it takes writes, and promoting now makes two primaries: repair the way to its host, or stop it there.",
             );
             consent.or(refusal.unless_accepted("old-primary-answers-peers"), plan)?;
         }
@@ -227,11 +262,27 @@ const FRESH_SECONDS: u64 = 15;
 fn weigh_unknown(
     view: &View,
     old: Option<&Node>,
+    stage: FailoverStage,
     consent: Consent<'_>,
     plan: &mut Plan,
 ) -> Result<(), Box<Refusal>> {
     for (node, why) in view.unknown() {
         let is_old = old.is_some_and(|old| old.name == node.name);
+        match stage {
+            FailoverStage::First { can_cut: true } if is_old => {
+                plan.pending.push(Pending::Cut);
+                plan.fact(format!(
+                    "{} cannot be reached ({why}): pg_fence_command is to switch it off first",
+                    node.name
+                ));
+                continue;
+            }
+            FailoverStage::LastAfterCut if is_old => {
+                plan.fact(format!("{} was switched off by pg_fence_command", node.name));
+                continue;
+            }
+            FailoverStage::First { .. } | FailoverStage::Last | FailoverStage::LastAfterCut => {}
+        }
         let refusal = if is_old {
             Refusal::new(
                 "old primary",
@@ -252,72 +303,4 @@ fn weigh_unknown(
         consent.or(refusal, plan)?;
     }
     Ok(())
-}
-
-/// States what may be lost, and asks for consent when that is not nothing.
-fn weigh_loss(
-    old: Option<&Node>,
-    candidate: &Node,
-    standby: &Observation,
-    consent: Consent<'_>,
-    plan: &mut Plan,
-) -> Result<(), Box<Refusal>> {
-    let received = standby.lsn.unwrap_or_default();
-    plan.fact(format!("{} has received WAL up to {received}", candidate.name));
-    let Some(seen) = old.and_then(Node::seen) else {
-        plan.loss = Loss::Unknown;
-        return Ok(());
-    };
-    let name = old.map_or("the old primary", |old| old.name.as_str());
-    let Some(control) = &seen.control else {
-        // A running old primary was accepted by name: it is stopped in order, and what it then holds is seen in its control file.
-        plan.loss = Loss::Unknown;
-        return Ok(());
-    };
-    let missing = control.checkpoint.ahead_of(received);
-    match control.state {
-        ControlState::ShutDown if control.checkpoint < received => {
-            plan.loss = Loss::None;
-            plan.fact(format!(
-                "{name} was shut down in order at {} and {} holds all of it",
-                control.checkpoint, candidate.name
-            ));
-            return Ok(());
-        }
-        ControlState::ShutDownInRecovery | ControlState::InArchiveRecovery => {
-            plan.loss = Loss::None;
-            return Ok(());
-        }
-        ControlState::ShutDown | ControlState::InProduction | ControlState::Between
-            if missing > 0 =>
-        {
-            plan.loss = Loss::AtLeast { bytes: missing };
-        }
-        ControlState::ShutDown | ControlState::InProduction | ControlState::Between => {
-            plan.loss = Loss::Unknown;
-        }
-    }
-    let value = match &plan.loss {
-        Loss::AtLeast { bytes } => format!(
-            "{} has at least {} that {} never received",
-            name,
-            bytes_for_people(*bytes),
-            candidate.name
-        ),
-        Loss::None | Loss::Unknown if control.state.is_clean() => {
-            format!(
-                "{name} stopped in order, and its last record at {received} may exist only there"
-            )
-        }
-        Loss::None | Loss::Unknown => {
-            format!("{name} did not stop in order: commits after {received} may exist only there")
-        }
-    };
-    let refusal = Refusal::new(
-        "commits that would be lost",
-        value,
-        "none",
-        "Its host answers: start it again (site.yml does) and nothing is lost.",
-    );
-    consent.or(refusal.unless_accepted("possible-loss"), plan)
 }

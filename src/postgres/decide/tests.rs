@@ -125,6 +125,7 @@ fn view<const N: usize>(nodes: [Option<Observation>; N]) -> View {
             preferred: false,
             wanted_upstream: None,
             clone_from: None,
+            promotable: true,
             answer,
         }
     });
@@ -145,6 +146,9 @@ fn told(view: &View, goal: &Goal, accept: &[&str]) -> String {
             let loss = match plan.loss {
                 Loss::None => String::new(),
                 Loss::AtLeast { bytes } => format!(" [loses at least {bytes}]"),
+                Loss::Counted { bytes, commits, .. } => {
+                    format!(" [loses {commits} commits in {bytes}]")
+                }
                 Loss::Unknown => " [loss unknown]".to_owned(),
             };
             format!("{}{loss}", steps.join(", "))
@@ -155,6 +159,8 @@ fn told(view: &View, goal: &Goal, accept: &[&str]) -> String {
         }
     }
 }
+
+const FAILOVER: Goal = Goal::Failover { candidate: None, stage: FailoverStage::Last };
 
 struct Case {
     claim: &'static str,
@@ -189,7 +195,7 @@ const STANDBY_DONE: ControlState = ControlState::ShutDownInRecovery;
 #[test]
 fn refusal_says_what_was_checked_found_and_allowed_and_what_to_do() {
     let nodes = view([None, Some(orphan("db1", 1, 9))]);
-    let goal = Goal::Failover { candidate: None };
+    let goal = FAILOVER;
     let refusal = decide(&nodes, &goal, &[]).unwrap_err();
     assert_eq!(
         refusal.to_string(),
@@ -203,9 +209,10 @@ fn refusal_says_what_was_checked_found_and_allowed_and_what_to_do() {
 #[test]
 fn what_was_accepted_is_kept_in_the_plan() {
     let nodes = view([None, Some(orphan("db1", 1, 9))]);
-    let goal = Goal::Failover { candidate: None };
-    let plan = decide(&nodes, &goal, &["old-primary-unreachable".to_owned()]).unwrap();
-    assert_eq!(plan.accepted, ["old-primary-unreachable"]);
+    let goal = FAILOVER;
+    let words = ["old-primary-unreachable".to_owned(), "possible-loss".to_owned()];
+    let plan = decide(&nodes, &goal, &words).unwrap();
+    assert_eq!(plan.accepted, words);
     assert_eq!((plan.primary.as_deref(), plan.old_primary.as_deref()), (Some("db2"), Some("db1")));
 }
 
