@@ -42,12 +42,12 @@ keeps it down even when the one that was promoted cannot be reached from there. 
     examples: "- name: Nobody vouches for the old primary any more\n  pg_mark:\n    node: \"{{ pg_plan.old_primary }}\"\n    timeline: \"{{ pg_plan.timeline }}\"\n",
 };
 
-const MARK: &str = r##"[ "$(pg_state)" = running ] || give_up "container $container does not run: its server cannot be told"
-file="$data/matron.owed.conf"
+const MARK: &str = r##"file="$data/matron.owed.conf"
 if [ "$state" = absent ]; then
   [ -e "$file" ] || exit 0
   grep -q "'$node [0-9]*'" "$file" || exit 0
 fi
+[ "$(pg_state)" = running ] || give_up "container $container does not run: its server cannot be told"
 wanted="$node $timeline"; [ "$state" = absent ] && wanted=
 pg_told() {
   docker exec -i -u postgres "$container" psql -X -q -A -t -U "$superuser" -d postgres 2>/dev/null <<'SQL'

@@ -159,7 +159,7 @@ fn both_believe(ward: &Ward) -> Result<(), String> {
         return Err(format!("a fence command that failed was believed:\n{}", refused.all()));
     }
     refused.expect_says("matron_accept=old-primary-unreachable")?;
-    let command = format!("pg_fence_command=touch {}", mark.display());
+    let command = format!("{{\"pg_fence_command\": \"touch {}\"}}", mark.display());
     pg(ward, "failover", 17, &["-T", "3", "-e", &command])
         .expect_code(0)?
         .expect_says(&format!("nothing that {old} acknowledged is lost"))?

@@ -200,7 +200,7 @@ fn refuse_live_primary(
                 "For maintenance stop it in order first; a failover after that loses nothing.",
             )
             .unless_accepted("old-primary-running"),
-            Role::Starting if seen.container.state != "running" => Refusal::new(
+            Role::Starting if seen.trouble.is_some() && seen.container.state != "running" => Refusal::new(
                 "old primary",
                 format!(
                     "{}: {}",

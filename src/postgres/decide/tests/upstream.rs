@@ -75,7 +75,7 @@ fn ring_of_wishes_falls_back_to_the_primary() {
 
 #[test]
 fn failover_keeps_a_cascade_that_is_left_and_re_points_the_rest() {
-    let lost: &[&str] = &["old-primary-unreachable"];
+    let lost: &[&str] = &["old-primary-unreachable", "possible-loss"];
     let goal = |candidate: &str| Goal::Failover {
         candidate: Some(candidate.to_owned()),
         stage: FailoverStage::Last,
