@@ -54,6 +54,7 @@ mod pg_mark;
 mod pg_node;
 mod pg_observe;
 mod pg_password;
+mod pg_places;
 mod pg_promote;
 mod pg_relations;
 mod pg_require;
@@ -152,6 +153,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_mark::PgMark,
     &pg_observe::PgObserve,
     &pg_password::PgPassword,
+    &pg_places::PgPlaces,
     &pg_promote::PgPromote,
     &pg_relations::PgRelations,
     &pg_require::PgRequire,

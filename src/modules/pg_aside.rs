@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
-use crate::modules::pg_node::{NODE, REWIND, Settings, container_arg, data_arg, etc_arg, root_arg};
+use crate::modules::pg_node::{
+    NODE, PLACES, REWIND, Settings, container_arg, data_arg, etc_arg, places_arg, root_arg,
+};
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
 };
@@ -29,6 +31,7 @@ unless `keep: false` allows to delete the old data (the playbook has proven the 
         data_arg(),
         root_arg(),
         etc_arg(),
+        places_arg(),
     ],
     free_form: None,
     open: false,
@@ -63,13 +66,22 @@ to=; [ -s "$note" ] && to=$(cat "$note")
 name=data
 # The whole is kept already: what a rewind left of it has nothing more.
 half_rewound && name=half-rewound
-mkdir -p "$root/aside" && chmod 700 "$root/aside" && mkdir -p "$to" && [ ! -e "$to/$name" ] && mv "$root/data" "$to/$name" || give_up "cannot move $root/data to $to/$name"
+mkdir -p "$root/aside" && chmod 700 "$root/aside" && mkdir -p "$to" && [ ! -e "$to/$name" ] || give_up "cannot move $root/data to $to/$name"
+# Tablespaces and WAL that lie elsewhere stay on their own disks. They go first: while the data directory is there, this is done again.
+for folder in $(place_folders); do
+  [ -d "$folder/data" ] || continue
+  there=$folder/aside/${to##*/}
+  mkdir -p "$there" && chmod 700 "$folder/aside" && [ ! -e "$there/$name" ] && mv "$folder/data" "$there/$name" || give_up "cannot move $folder/data to $there/$name"
+  printf '%s\n' "$there" >>"$to/places"
+done
+mv "$root/data" "$to/$name" || give_up "cannot move $root/data to $to/$name"
 rm -f "$root/rewind.begun" "$root/rewind.log" "$root/rewind.bytes"
 if [ "$name" = half-rewound ] && [ -d "$to/data" ]; then rm -rf "$to/half-rewound"; fi
 # The marker goes with the data it stands for: an empty data directory is right now.
 for file in system_identifier fenced; do [ -e "$etc/$file" ] && mv -f "$etc/$file" "$to/$file"; done
 sync
 if [ -z "$keep" ]; then
+  [ ! -e "$to/places" ] || while read -r place; do rm -rf "$place"; done <"$to/places"
   rm -rf "${to:?}/$name"
   # Without a report in it the folder is worth nothing.
   [ -e "$to/listing.tsv" ] || { rm -rf "$to"; to=; }
@@ -92,7 +104,9 @@ impl Module for PgAside {
         let script = Script::new(VERBS)
             .then(NODE)
             .then(REWIND)
+            .then(PLACES)
             .then(ASIDE)
+            .var("places", settings.places()?)
             .var("container", settings.text("container")?)
             .var("root", settings.text("root")?)
             .var("etc", settings.text("etc")?)

@@ -13,6 +13,7 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::Outcome;
+use crate::postgres::copy::{Rate, estimate};
 use crate::postgres::decide::{
     Act, By, Check, FailoverStage, Found, Goal, Loss, Plan, Refusal, decide,
 };
@@ -145,8 +146,8 @@ impl Module for PgDecide {
         let view = view(args, cx)?;
         Ok(Finished::boxed(match decide(&view, &goal, &accept) {
             Ok(plan) => {
-                let outcome = told(&view, &plan);
                 let settings = Settings::new(args, cx)?;
+                let outcome = told(&view, &plan).with("copies", copies(&view, &plan, &settings));
                 match (settings.dialect(), &outcome.data["followers"]) {
                     (Ok(dialect), Json::Array(names)) => {
                         let names: Vec<String> =
@@ -231,6 +232,17 @@ pub(super) fn registered(cx: &TaskContext<'_>, host: &str) -> Json {
     let asked = of("pg_asked");
     let failed = ["failed", "unreachable"].iter().any(|key| asked[*key] == Json::Bool(true));
     if failed { asked } else { seen }
+}
+
+/// Returns a line for each copy: what, from where, and how long it may take.
+fn copies(view: &View, plan: &Plan, settings: &Settings<'_, '_>) -> Map<String, Json> {
+    let rate = settings.maybe("clone_rate").and_then(|rate| Rate::parse(&rate).ok());
+    let sizes = view.nodes.iter().filter_map(|node| node.seen()?.size);
+    let size = sizes.max();
+    let line = |(node, source): (&String, &String)| {
+        (node.clone(), json!(format!("copy {source} to {node}: {}", estimate(size, rate))))
+    };
+    plan.sources.iter().map(line).collect()
 }
 
 fn told(view: &View, plan: &Plan) -> Outcome {

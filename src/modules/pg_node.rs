@@ -106,6 +106,18 @@ pub(super) const REWIND: &str = r#"half_rewound() {
 }
 "#;
 
+/// What of a node lies outside its data folder: tablespaces and a WAL directory of its own. Needs `places`, a line a place: folder on
+/// this host, path in the container.
+///
+/// In each folder, as in the cluster's own, `data` is what the server uses, `clone` a copy on its way and `aside` what was kept.
+/// `place_folders` prints the folders, `place_mounts SUB` docker's words that mount `FOLDER/SUB` of each, `place_of PATH` the
+/// folder that a container's path is in, `on_host PATH` that path as the host sees it. None of them holds a blank or a comma.
+pub(super) const PLACES: &str = r#"place_folders() { printf '%s\n' "$places" | while read -r pl_folder pl_path; do [ -z "$pl_folder" ] || printf '%s\n' "$pl_folder"; done; }
+place_mounts() { printf '%s\n' "$places" | while read -r pl_folder pl_path; do [ -z "$pl_folder" ] || printf '%s\n' "--mount type=bind,src=$pl_folder/$1,dst=$pl_path"; done; }
+place_of() { printf '%s\n' "$places" | while read -r pl_folder pl_path; do case $1 in "$pl_path" | "$pl_path"/*) [ -z "$pl_path" ] || { printf '%s\n' "$pl_folder"; break; } ;; esac; done; }
+on_host() { printf '%s\n' "$places" | while read -r pl_folder pl_path; do case $1 in "$pl_path" | "$pl_path"/*) [ -z "$pl_path" ] || { printf '%s\n' "$pl_folder/data${1#"$pl_path"}"; break; } ;; esac; done; }
+"#;
+
 /// The arguments by which a node is reached; each may be left out after `pg_require` and `pg_image`.
 pub(super) const fn container_arg() -> ArgDoc {
     arg(
@@ -175,6 +187,15 @@ pub(super) const fn nodes_arg() -> ArgDoc {
     )
 }
 
+/// See [`PLACES`].
+pub(super) const fn places_arg() -> ArgDoc {
+    arg(
+        "places",
+        ArgKind::Raw,
+        "Tablespaces and WAL directory: path in the container, folder on the host. Left out: what `pg_require` found.",
+    )
+}
+
 /// Arguments, with what earlier tasks found about this host as defaults.
 pub(super) struct Settings<'a, 'b> {
     args: &'a Args,
@@ -234,6 +255,16 @@ impl<'a, 'b> Settings<'a, 'b> {
         to_json(&value)
             .map(Some)
             .map_err(|error| ArgError::new(format!("'{name}' cannot be used as data: {error}")))
+    }
+
+    /// Returns the variable `places` of [`PLACES`].
+    pub(super) fn places(&self) -> Result<String, ArgError> {
+        let places = self.json("places")?.unwrap_or_default();
+        let lines = places.as_array().into_iter().flatten().map(|place| {
+            let text = |key: &str| place[key].as_str().unwrap_or_default();
+            format!("{} {}", text("folder"), text("path"))
+        });
+        Ok(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// Returns the dialect of the node's version.

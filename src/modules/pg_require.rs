@@ -12,6 +12,7 @@ use crate::modules::{
     to_json,
 };
 use crate::outcome::{Effect, Outcome};
+use crate::postgres::copy::Rate;
 
 /// See the file's head.
 pub(super) struct PgRequire;
@@ -26,6 +27,7 @@ Variables: `pg_cluster`, `pg_image`, `postgres_db`, `postgres_user`, `postgres_p
 `pg_stop_timeout` (600), `pg_wal_keep_mb` (1024), `pg_slot_wal_limit_mb` (16384), `pg_clone_rate` (none), `pg_initdb_args` (none), \
 `pg_aside_budget_mb` (none), `pg_guard_asks` (all), `pg_promotable` (true), \
 `pg_upstream` (the node a standby follows: the primary), `pg_clone_from` (primary, standby or a node to copy from: the node it shall follow), \
+`pg_clone_verify` (true), `pg_tablespaces` (mapping: path in the container, folder on the host), `pg_wal_dir` (folder on the host for the WAL; with the data), \
 `matron_accept` (none).",
     args: &[ArgDoc {
         default: "database",
@@ -163,6 +165,13 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
     if !settings.is_object() {
         return Err(variables.wrong("pg_settings", &settings.to_string(), "a mapping of settings"));
     }
+    let clone_rate = variables.text_or("pg_clone_rate", "")?;
+    if !clone_rate.is_empty() && Rate::parse(&clone_rate).is_err() {
+        let limit = "a whole number with k or M behind it, from 32k to 1024M a second";
+        return Err(variables.wrong("pg_clone_rate", &clone_rate, limit));
+    }
+    let places = places(&variables, &root)?;
+    let wal_path = if places.iter().any(|place| place["path"] == WAL_PATH) { WAL_PATH } else { "" };
     let pg = json!({
         "cluster": cluster,
         "node": cx.host,
@@ -185,11 +194,14 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
         "stop_timeout": variables.number("pg_stop_timeout", 600, 1..=86_400)?,
         "wal_keep_mb": variables.number("pg_wal_keep_mb", 1024, 16..=1_000_000)?,
         "slot_wal_limit_mb": variables.number("pg_slot_wal_limit_mb", 16_384, 16..=10_000_000)?,
-        "clone_rate": variables.text_or("pg_clone_rate", "")?,
         "aside_budget_mb": match variables.text("pg_aside_budget_mb")?.unwrap_or_default().as_str() {
             "" => Json::from(""),
             _ => variables.number("pg_aside_budget_mb", 0, 0..=1_000_000_000)?.into(),
         },
+        "clone_rate": clone_rate,
+        "clone_verify": variables.text_or("pg_clone_verify", "true")?,
+        "places": places,
+        "wal_path": wal_path,
         "initdb_args": variables.text_or("pg_initdb_args", "")?,
         "guard_asks": guard_asks(&variables)?,
     });
@@ -206,6 +218,61 @@ fn guard_asks(variables: &Variables<'_, '_>) -> Result<String, String> {
         return Ok(asks);
     }
     Err(variables.wrong("pg_guard_asks", &asks, "all or majority"))
+}
+
+/// Where a WAL directory of its own is mounted in the container.
+const WAL_PATH: &str = "/wal";
+
+/// Returns what lies outside the data folder: path in the container, folder on the host.
+fn places(variables: &Variables<'_, '_>, root: &str) -> Result<Vec<Json>, String> {
+    // A blank or a comma would end a word of docker's.
+    let good = |path: &str| {
+        path.len() > 1
+            && path.starts_with('/')
+            && !path.contains(|c: char| c == ',' || c.is_whitespace())
+            && path.split('/').all(|part| part != "..")
+    };
+    let limit = "an absolute path of its own, without blanks and commas";
+    let mut places: Vec<(String, String)> = Vec::new();
+    let tablespaces = match variables.cx.vars.variable("pg_tablespaces") {
+        Ok(Some(value)) if !value.is_none() => to_json(&value).unwrap_or(Json::Null),
+        Ok(_) => json!({}),
+        Err(error) => {
+            return Err(format!("variable pg_tablespaces of {}: {error}", variables.cx.host));
+        }
+    };
+    let Json::Object(tablespaces) = tablespaces else {
+        let limit = "a mapping: path in the container, folder on the host (empty: below the cluster's own folder)";
+        return Err(variables.wrong("pg_tablespaces", &tablespaces.to_string(), limit));
+    };
+    for (path, folder) in &tablespaces {
+        let path = path.trim_end_matches('/');
+        let folder = folder.as_str().unwrap_or_default().trim_end_matches('/');
+        let folder = if folder.is_empty() {
+            format!("{root}/tablespaces/{}", path.trim_start_matches('/').replace('/', "-"))
+        } else {
+            folder.to_owned()
+        };
+        places.push((path.to_owned(), folder));
+    }
+    let wal = variables.text_or("pg_wal_dir", "")?;
+    if !wal.is_empty() {
+        places.push((WAL_PATH.to_owned(), wal.trim_end_matches('/').to_owned()));
+    }
+    for (at, (path, folder)) in places.iter().enumerate() {
+        let name = if path == WAL_PATH { "pg_wal_dir" } else { "pg_tablespaces" };
+        for text in [path, folder] {
+            if !good(text) {
+                return Err(variables.wrong(name, text, limit));
+            }
+        }
+        let twice = places.iter().take(at).any(|(other, at)| other == path || at == folder);
+        if twice || folder == root || *folder == format!("{root}/data") {
+            return Err(variables.wrong(name, &format!("{path}: {folder}"), "a place of its own"));
+        }
+    }
+    let place = |(path, folder): (String, String)| json!({"path": path, "folder": folder});
+    Ok(places.into_iter().map(place).collect())
 }
 
 fn check_required(variables: &Variables<'_, '_>, archive: bool) -> Result<(), String> {
@@ -483,10 +550,36 @@ mod tests {
     }
 
     #[test]
+    fn tablespaces_and_wal_have_places_outside_the_data_folder() {
+        let spaces =
+            Value::from_pairs([("/tablespaces/fast", "/ssd/fast/"), ("/tablespaces/old", "")]);
+        let fake =
+            pair().variable("postgres_password", "hunter22").variable("pg_tablespaces", spaces);
+        let outcome = told(&fake.variable("pg_wal_dir", "/nvme/wal"));
+        let Some(Effect::SetFact { variables, .. }) = outcome.effects.first() else {
+            panic!("no fact: {outcome:?}")
+        };
+        assert_eq!(
+            variables["pg"]["places"],
+            json!([
+                {"path": "/tablespaces/fast", "folder": "/ssd/fast"},
+                {"path": "/tablespaces/old", "folder": "/srv/matron/ward/tablespaces/tablespaces-old"},
+                {"path": "/wal", "folder": "/nvme/wal"},
+            ])
+        );
+    }
+
+    #[test]
     fn impossible_values_are_refused_with_what_is_possible() {
         for (name, value, limit) in [
             ("pg_port", "0", "a whole number from 1 to 65535"),
             ("pg_data_root", "srv", "an absolute path of its own"),
+            (
+                "pg_clone_rate",
+                "10G",
+                "a whole number with k or M behind it, from 32k to 1024M a second",
+            ),
+            ("pg_wal_dir", "/a b", "an absolute path of its own, without blanks and commas"),
             ("pg_synchronous", "maybe", "on or off"),
             (
                 "pg_container",

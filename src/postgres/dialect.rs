@@ -61,6 +61,12 @@ pub struct Dialect {
     pub wal_reader: &'static str,
     /// A base backup has a manifest and `pg_verifybackup` reads it.
     pub manifest: bool,
+    /// `pg_verifybackup --progress` is there.
+    pub verify_progress: bool,
+    /// `pg_basebackup`'s option for a WAL directory of its own.
+    pub waldir_option: &'static str,
+    /// The official image's variable for one.
+    pub waldir_variable: &'static str,
     /// `initdb` turns page checksums on by itself.
     pub checksums_default: bool,
     /// Default of `password_encryption`, and whether SCRAM verifiers are understood.
@@ -229,6 +235,9 @@ const V9_4: Dialect = Dialect {
     rewind_by_role: false,
     wal_reader: "pg_xlogdump",
     manifest: false,
+    verify_progress: false,
+    waldir_option: "--xlogdir",
+    waldir_variable: "POSTGRES_INITDB_XLOGDIR",
     checksums_default: false,
     passwords: Passwords::Md5,
     passfile_keyword: false,
@@ -281,6 +290,8 @@ const V10: Dialect = Dialect {
     passwords: Passwords::Either,
     passfile_keyword: true,
     wal_reader: "pg_waldump",
+    waldir_option: "--waldir",
+    waldir_variable: "POSTGRES_INITDB_WALDIR",
     wal: WAL,
     lag_columns: true,
     backend_type: true,
@@ -331,8 +342,13 @@ const V14: Dialect = Dialect {
 const V15: Dialect =
     Dialect { major: Major::new(15, 0), database_collation: true, end_of_life: "2027-11", ..V14 };
 
-const V16: Dialect =
-    Dialect { major: Major::new(16, 0), trigger_setting: None, end_of_life: "2028-11", ..V15 };
+const V16: Dialect = Dialect {
+    major: Major::new(16, 0),
+    trigger_setting: None,
+    verify_progress: true,
+    end_of_life: "2028-11",
+    ..V15
+};
 
 const V17: Dialect = Dialect { major: Major::new(17, 0), end_of_life: "2029-11", ..V16 };
 
@@ -519,6 +535,8 @@ mod tests {
         assert_eq!(majors(|row| !row.rewind_by_role), "9.4 9.5 9.6 10");
         assert_eq!(majors(|row| !row.rewind_recovers), "9.4 9.5 9.6 10 11 12");
         assert_eq!(majors(|row| row.wal_reader == "pg_xlogdump"), "9.4 9.5 9.6");
+        assert_eq!(majors(|row| row.waldir_option == "--xlogdir"), "9.4 9.5 9.6");
+        assert_eq!(majors(|row| row.verify_progress), "16 17 18");
         assert_eq!(majors(|row| row.trigger_setting.is_none()), "16 17 18");
         assert_eq!(majors(|row| row.manifest && row.slot_wal_limit), "13 14 15 16 17 18");
         assert_eq!(majors(|row| row.checksums_default), "18");

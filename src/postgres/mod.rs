@@ -1,6 +1,6 @@
 //! PostgreSQL knowledge, pure: versions, positions, what a cluster looks like and what may be done with it.
 //!
-//! Lives here: `version.rs` and `dialect.rs` (version by feature), `lsn.rs`, `timeline.rs`, `control.rs` (what a stopped
+//! Lives here: `version.rs` and `dialect.rs` (version by feature), `lsn.rs`, `timeline.rs`, `copy.rs` (rate of a base backup), `control.rs` (what a stopped
 //! node says), `scram.rs` (verifiers), `conninfo.rs`, `hba.rs` and `config.rs` (files of the data directory),
 //! `observation.rs` (one node), `view.rs` (a cluster from observations), `decide.rs` (view and goal to steps or a refusal).
 //! Does not: talking to anything (the `pg_*` modules do).
@@ -8,6 +8,7 @@
 pub mod config;
 pub mod conninfo;
 pub mod control;
+pub mod copy;
 pub mod decide;
 pub mod dialect;
 pub mod handbuilt;

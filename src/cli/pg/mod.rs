@@ -4,6 +4,7 @@
 //! that only find and run a playbook.
 
 mod act;
+mod clone;
 mod rejoin;
 mod start;
 mod status;
@@ -11,6 +12,7 @@ mod status;
 use clap::{Args, Subcommand};
 
 use self::act::{act, act_told};
+use self::clone::{Clone, clone};
 use self::rejoin::{Rejoin, rejoin};
 use self::start::{Start, start};
 use self::status::status;
@@ -31,8 +33,8 @@ enum PgVerb {
     Status(Common),
     /// Set up hosts, primary and standbys (site.yml)
     Setup(Acting),
-    /// Clone missing standbys from the primary (standby.yml)
-    Clone(Acting),
+    /// Copy standbys that are missing from the primary or another standby (standby.yml)
+    Clone(Clone),
     /// Make the best standby the primary when the old one is lost (failover.yml)
     Failover(Acting),
     /// Take over a pair that was built by hand, in place (adopt.yml)
@@ -71,7 +73,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
     match args.verb {
         PgVerb::Status(common) => status(common).await,
         PgVerb::Setup(acting) => act(acting, "site", "set up").await,
-        PgVerb::Clone(acting) => act(acting, "standby", "clone standbys on").await,
+        PgVerb::Clone(wanted) => clone(wanted).await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
         PgVerb::Adopt(acting) => act_told(acting, "adopt").await,
         PgVerb::Rejoin(wanted) => rejoin(wanted).await,

@@ -35,7 +35,10 @@ if [ -s "$data/PG_VERSION" ]; then
     [ -s "$data/$file" ] && reply conninfo "$(sed -n 's/^[[:space:]]*primary_conninfo[[:space:]]*=[[:space:]]*//p' "$data/$file" | tail -n 1)"
   done
   history=
-  for file in "$data"/pg_xlog/*.history "$data"/pg_wal/*.history; do [ -s "$file" ] && history=$file; done
+  # A WAL directory of its own is a link into the container.
+  wal_at=$data/pg_wal
+  [ -L "$wal_at" ] && wal_at=$(on_host "$(readlink "$wal_at")")
+  for file in "$data"/pg_xlog/*.history "${wal_at:-$data/pg_wal}"/*.history; do [ -s "$file" ] && history=$file; done
   if [ -n "$history" ]; then
     name=${history##*/}
     reply history_name "${name%.history}"

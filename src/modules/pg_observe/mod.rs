@@ -12,8 +12,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{
-    CONTROL, NODE, PIDS, REWIND, Settings, container_arg, data_arg, etc_arg, image_arg, nodes_arg,
-    owner_arg, root_arg, superuser_arg,
+    CONTROL, NODE, PIDS, PLACES, REWIND, Settings, container_arg, data_arg, etc_arg, image_arg,
+    nodes_arg, owner_arg, places_arg, root_arg, superuser_arg,
 };
 use crate::modules::{
     Action, ArgError, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
@@ -50,6 +50,7 @@ control file. Nothing in it can hang: an engine or a server that does not answer
         image_arg(),
         owner_arg(),
         nodes_arg(),
+        places_arg(),
     ],
     free_form: None,
     open: false,
@@ -99,6 +100,7 @@ struct Look {
     image: String,
     owner: String,
     peers: String,
+    places: String,
     programs: Option<Vec<String>>,
     /// The version the server is expected to be of: asked for at once, that saves a round trip.
     expected: Option<&'static Dialect>,
@@ -131,6 +133,7 @@ impl Module for PgObserve {
             owner: settings.maybe("owner").unwrap_or_default(),
             expected: expected(&settings),
             peers,
+            places: settings.places()?,
             programs: programs(&settings)?,
             seen: Observation::default(),
         }))
@@ -154,6 +157,7 @@ impl Action for Look {
                 .then(CONTROL)
                 .then(REWIND)
                 .then(PIDS)
+                .then(PLACES)
                 .then(include_str!("ask.sh"))
                 .var("container", &self.container)
                 .var("superuser", &self.superuser)
@@ -163,6 +167,7 @@ impl Action for Look {
                 .var("image", &self.image)
                 .var("owner", &self.owner)
                 .var("peers", &self.peers)
+                .var("places", &self.places)
                 .var("sql", self.expected.map(question).unwrap_or_default())
                 .var(
                     "sql_major",
