@@ -247,16 +247,14 @@ impl FarShell {
             reply.fields = ending.fields.clone();
             return Ok(Some(reply));
         }
+        // Its first words may have come together with the start marker: nothing more may come for long.
+        if self.hand_on(live)? {
+            return Ok(None);
+        }
         match self.pipe.inbox.next().await {
             Event::Out(bytes) => {
                 self.out.extend(bytes);
-                let (own, ending) = match answer::ending(&self.out, &self.nonce) {
-                    Ok(found) => found,
-                    Err(error) => return Err(self.malformed(error)),
-                };
-                live.out(&self.out[..own.min(self.out.len())]);
-                self.out.drain(..own);
-                self.ending = ending;
+                self.hand_on(live)?;
             }
             Event::Err(bytes) => self.errors_of_script(bytes, live),
             event @ Event::End(_) => self.take(event, false)?,
@@ -266,6 +264,19 @@ impl FarShell {
             return Err(self.malformed(Malformed::TooLong { stream: "output", length }));
         }
         Ok(None)
+    }
+
+    /// Hands on what of stdout is the script's own, and tells whether there was anything.
+    fn hand_on(&mut self, live: &mut Live) -> Result<bool, TransportError> {
+        let (own, ending) = match answer::ending(&self.out, &self.nonce) {
+            Ok(found) => found,
+            Err(error) => return Err(self.malformed(error)),
+        };
+        let own = own.min(self.out.len());
+        live.out(&self.out[..own]);
+        self.out.drain(..own);
+        self.ending = ending;
+        Ok(own > 0 || self.ending.is_some())
     }
 
     /// Hands on what of stderr came after the far shell said on it that the script begins; before is noise.
@@ -541,4 +552,33 @@ fn text_of(line: &[u8]) -> String {
 fn progress(line: &str) -> Option<OutputLine> {
     let (done, total) = line.strip_prefix("progress ")?.split_once(' ')?;
     Some(OutputLine::Progress(done.parse().ok()?, total.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn words_that_come_with_the_start_marker_are_handed_on_at_once() {
+        let (pipe, ends) = Pipe::new();
+        let prepared = FarShell::prepare(&Identity::Login);
+        let nonce = prepared.0.clone();
+        let host = HostName::new("db1");
+        let within = Duration::from_secs(60);
+        let mut shell =
+            FarShell::open(host, pipe, prepared, &Identity::Login, Role::SoloFed, within)
+                .await
+                .unwrap();
+        let said = format!("\n{nonce} start 7\nlocked\n");
+        ends.inbox.push(Event::Out(said.into_bytes()));
+        shell.started(within).await.unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let sink = heard.clone();
+        let mut live = Live::new(Arc::new(move |line| sink.lock().unwrap().push(line)));
+        let followed = tokio::time::timeout(within, shell.follow(&mut live)).await;
+        assert!(matches!(followed, Ok(Ok(None))), "{followed:?}");
+        assert_eq!(*heard.lock().unwrap(), [OutputLine::Out("locked".to_owned())]);
+    }
 }
