@@ -75,6 +75,11 @@ impl Failure {
         Self { kind, message, hint: None }
     }
 
+    /// Returns what went wrong, without the hint.
+    pub(super) fn text(&self) -> &str {
+        &self.message
+    }
+
     /// Says it on stderr and returns the exit code.
     pub(super) fn report(&self) -> ExitCode {
         let head = if self.message.starts_with("error") || self.message.starts_with('\u{1b}') {

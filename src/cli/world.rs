@@ -127,6 +127,7 @@ impl RunRequest {
             redactor,
             cancel: CancellationToken::new(),
             asker: Arc::new(Terminal { screen: screen.clone() }),
+            connections: None,
             person,
         };
         Ok(Ready { world, inventory, sources, colour, request: self, state, screen, config })
@@ -330,10 +331,45 @@ impl Ready {
 
     /// Runs playbooks, reporting and recording; returns the exit code.
     pub(super) async fn run(mut self, playbooks: Vec<Playbook>) -> Result<u8, Failure> {
+        self.round(playbooks, true).await
+    }
+
+    /// Keeps connections open from one round to the next; those that could not be made are tried again.
+    pub(super) async fn keep_connections(&mut self) {
+        let kept = match self.world.connections.take() {
+            Some(kept) => kept,
+            None => engine::connections(&self.world),
+        };
+        kept.forget_lost().await;
+        self.world.connections = Some(kept);
+    }
+
+    /// Closes the connections that were kept.
+    pub(super) async fn close(&mut self) {
+        if let Some(kept) = self.world.connections.take() {
+            kept.close().await;
+        }
+    }
+
+    /// Tells whether the run was interrupted.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.world.cancel.is_cancelled()
+    }
+
+    /// Runs playbooks, and may be asked to do so again; `recorded` keeps a record of it.
+    pub(super) async fn round(
+        &mut self,
+        playbooks: Vec<Playbook>,
+        recorded: bool,
+    ) -> Result<u8, Failure> {
         let id = run_id();
-        let recorder = Recorder::start(&self.state, &id)?;
-        let folder = recorder.folder().to_owned();
-        let mut sinks: Vec<Arc<dyn EventSink>> = vec![Arc::new(recorder)];
+        let mut folder = None;
+        let mut sinks: Vec<Arc<dyn EventSink>> = Vec::new();
+        if recorded {
+            let recorder = Recorder::start(&self.state, &id)?;
+            folder = Some(recorder.folder().to_owned());
+            sinks.push(Arc::new(recorder));
+        }
         if self.request.look != Form::Silent {
             sinks.push(self.reporter());
         }
@@ -349,12 +385,15 @@ impl Ready {
             check: self.world.options.check,
         });
         let watcher = tokio::spawn(watch_interrupt(self.world.cancel.clone(), self.screen.clone()));
-        let result = engine::run(&self.world, self.inventory, playbooks).await;
+        let result = engine::run(&self.world, self.inventory.clone(), playbooks).await;
         watcher.abort();
         if let Some(failure) = &result.failure {
             super::talk(&crate::report::draw(failure, &self.sources, self.colour));
         }
-        if self.request.run.verbose > 0 && self.request.look == Form::Plays {
+        if let Some(folder) = folder
+            && self.request.run.verbose > 0
+            && self.request.look == Form::Plays
+        {
             super::talk(&format!("record: {}", folder.display()));
         }
         Ok(result.exit)
@@ -410,7 +449,7 @@ fn leave(code: i32) {
     std::process::exit(code)
 }
 
-fn is_colourful(is_terminal: bool) -> bool {
+pub(super) fn is_colourful(is_terminal: bool) -> bool {
     let set = |name: &str| env(name).is_some_and(|value| !value.is_empty());
     is_terminal && !set("NO_COLOR") && !set("CI") && env("TERM").as_deref() != Some("dumb")
 }

@@ -42,7 +42,7 @@ pub(super) async fn run(
     playbooks: Vec<Playbook>,
 ) -> RunResult {
     let templar = Templar::new(world.sources.clone(), world.files.clone(), world.outside.clone());
-    let fleet = Arc::new(Fleet::new(fleet_options(world)));
+    let fleet = world.connections.clone().unwrap_or_else(|| connections(world));
     let loader = Loader::new(
         world.sources.clone(),
         world.files.clone(),
@@ -75,7 +75,9 @@ pub(super) async fn run(
         }
     }
     run.locks.release().await;
-    run.fleet.close().await;
+    if world.connections.is_none() {
+        run.fleet.close().await;
+    }
     let failure = run.stopped().or(failure);
     if failure.is_none() && conductor.start_at.is_some() {
         // Said as Ansible says it, and no failure of the run there either.
@@ -100,6 +102,11 @@ pub(super) async fn run(
     }
     run.emit(Event::RunEnded { recap: recap.clone(), exit });
     RunResult { exit, recap, failure: failure.map(Diagnostic::error) }
+}
+
+/// Makes connections that outlive a run; nothing is connected yet.
+pub(super) fn connections(world: &World) -> Arc<Fleet> {
+    Arc::new(Fleet::new(fleet_options(world)))
 }
 
 /// Returns why there is nothing to do at all: `--limit` leaves no host.

@@ -199,6 +199,8 @@ pub struct World {
     pub asker: Arc<dyn Ask>,
     /// Login name, home and so on of who runs matron, for the transport.
     pub person: Person,
+    /// Connections to use and to leave open (see [`connections`]); a run has its own, and closes them, when there are none.
+    pub connections: Option<Arc<crate::remote::Fleet>>,
 }
 
 /// Who runs matron, on what machine.
@@ -233,6 +235,11 @@ pub struct RunResult {
     pub recap: Vec<(HostName, Tally)>,
     /// Why the run could not go on.
     pub failure: Option<Diagnostic>,
+}
+
+/// Makes connections for [`World::connections`], so that one run after another uses them; nothing is connected yet.
+pub fn connections(world: &World) -> Arc<crate::remote::Fleet> {
+    conductor::connections(world)
 }
 
 /// Runs playbooks, one after another, on an inventory. [`check()`] should have passed before.

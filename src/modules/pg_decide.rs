@@ -19,6 +19,8 @@ use crate::postgres::decide::{
 };
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
+use crate::postgres::status::ClusterStatus;
+use crate::postgres::synchronous::{Mode, PossibleLoss};
 use crate::postgres::view::{Answer, CloneFrom, Node, View};
 
 /// See the file's head.
@@ -102,10 +104,16 @@ each by its own word in `accept`.",
         ("unseen", "Nodes that could not be asked."),
         (
             "synchronous_names",
-            "The value of synchronous_standby_names by which a commit waits for one of the followers.",
+            "The value of synchronous_standby_names that does what `pg_synchronous` says.",
         ),
         ("report", "The cluster in lines for people: verdict, nodes, findings."),
         ("verdict", "The state of the cluster as it was seen."),
+        ("reason", "The fact that the verdict rests on."),
+        (
+            "protection",
+            "What synchronous replication means now: what a failover may lose, and whether a lost standby stops writes.",
+        ),
+        ("status", "For goal status: the cluster as `matron pg status --output json` shows it."),
         (
             "forks",
             "By node that went its own way: timeline, lsn, and the stretches of WAL that only it has.",
@@ -147,12 +155,21 @@ impl Module for PgDecide {
         Ok(Finished::boxed(match decide(&view, &goal, &accept) {
             Ok(plan) => {
                 let settings = Settings::new(args, cx)?;
-                let outcome = told(&view, &plan).with("copies", copies(&view, &plan, &settings));
+                let mut outcome =
+                    told(&view, &plan).with("copies", copies(&view, &plan, &settings));
+                if goal == Goal::Status {
+                    let status = serde_json::to_value(ClusterStatus::of(&view));
+                    outcome = outcome.with("status", status.unwrap_or_default());
+                }
                 match (settings.dialect(), &outcome.data["followers"]) {
                     (Ok(dialect), Json::Array(names)) => {
                         let names: Vec<String> =
                             names.iter().filter_map(Json::as_str).map(str::to_owned).collect();
-                        outcome.with("synchronous_names", dialect.synchronous_names(&names))
+                        match dialect.synchronous_names(view.synchronous, &names) {
+                            Ok(value) => outcome.with("synchronous_names", value),
+                            Err(_) if goal == Goal::Status => outcome,
+                            Err(error) => Outcome::failed(error.to_string()),
+                        }
                     }
                     _ => outcome,
                 }
@@ -199,7 +216,8 @@ fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
             answer,
         }
     });
-    Ok(View { cluster, nodes: nodes.collect() })
+    let synchronous = settings.maybe("synchronous_mode").and_then(|word| Mode::parse(&word));
+    Ok(View { cluster, nodes: nodes.collect(), synchronous: synchronous.unwrap_or_default() })
 }
 
 /// Returns what `pg_adopt` found on each host of the cluster that answered.
@@ -300,6 +318,11 @@ fn told(view: &View, plan: &Plan) -> Outcome {
             "what was committed and not received; how much cannot be known from here".to_owned()
         }
     };
+    let protection = view.protection();
+    let mut facts = plan.facts.clone();
+    if protection.loss != PossibleLoss::Unknown && !plan.steps.is_empty() {
+        facts.push(format!("as it is now, {}", protection.sentence()));
+    }
     let size =
         plan.primary.as_deref().and_then(|name| view.node(name)).and_then(|node| node.seen()?.size);
     with_checks(Outcome::ok(), &plan.checks)
@@ -331,7 +354,9 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("size", json!(size))
         .with("verdict", view.verdict().word())
         .with("forks", serde_json::to_value(&plan.forks).unwrap_or_default())
-        .with("facts", json!(plan.facts))
+        .with("reason", view.reason())
+        .with("protection", protection.sentence())
+        .with("facts", json!(facts))
         .with("accepted", json!(plan.accepted))
         .with("changes", json!(plan.changes.iter().map(ToString::to_string).collect::<Vec<_>>()))
 }
@@ -447,6 +472,7 @@ mod tests {
             ("nodes", serde_json::from_value::<Value>(nodes).unwrap()),
             ("observations", serde_json::from_value::<Value>(observations).unwrap()),
             ("major", Value::from("17")),
+            ("synchronous_mode", Value::from("quorum")),
         ]);
         let outcome = finish(&PgDecide, &mut args, &fake()).expect("parses");
         assert_eq!(

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use crate::modules::{ArgDoc, ArgError, ArgKind, Args, TaskContext, arg, to_json};
 use crate::postgres::dialect::Dialect;
+pub(super) use crate::postgres::observation::slot_name;
 use crate::postgres::version::Major;
 
 /// Functions that need `container` and `superuser`.
@@ -291,12 +292,6 @@ impl<'a, 'b> Settings<'a, 'b> {
         let options = crate::template::TemplateOptions::default();
         self.cx.vars.template(&text, &path, &options, extra).map_err(ArgError::new)
     }
-}
-
-/// Returns the name of a node's replication slot: lower case letters, digits and `_` are all that a slot may have.
-pub(super) fn slot_name(node: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    format!("matron_{}", node.chars().map(plain).collect::<String>())
 }
 
 /// Quotes text as an SQL literal.

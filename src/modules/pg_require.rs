@@ -13,6 +13,7 @@ use crate::modules::{
 };
 use crate::outcome::{Effect, Outcome};
 use crate::postgres::copy::Rate;
+use crate::postgres::synchronous::Mode;
 
 /// See the file's head.
 pub(super) struct PgRequire;
@@ -146,10 +147,8 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
     let port = variables.number("pg_port", 5432, 1..=65535)?;
     let nodes = nodes(&variables, &cluster)?;
     let synchronous = variables.text_or("pg_synchronous", "off")?;
-    let synchronous = match synchronous.as_str() {
-        "on" | "true" | "True" | "yes" => true,
-        "off" | "false" | "False" | "no" => false,
-        other => return Err(variables.wrong("pg_synchronous", other, "on or off")),
+    let Some(synchronous) = Mode::parse(&synchronous) else {
+        return Err(variables.wrong("pg_synchronous", &synchronous, "off, on or quorum"));
     };
     let prefer = variables.text_or("pg_prefer", "")?;
     if !["", "primary", "standby"].contains(&prefer.as_str()) {
@@ -188,7 +187,8 @@ fn gather(cx: &TaskContext<'_>, archive: bool) -> Result<Map<String, Json>, Stri
         "database": variables.text_or("postgres_db", "")?,
         "superuser": variables.text_or("postgres_user", "")?,
         "replication_user": variables.text_or("pg_replication_user", "replicator")?,
-        "synchronous": synchronous,
+        "synchronous": synchronous != Mode::Off,
+        "synchronous_mode": synchronous.word(),
         "settings": settings,
         "shm_size": variables.text_or("pg_shm_size", "256m")?,
         "stop_timeout": variables.number("pg_stop_timeout", 600, 1..=86_400)?,
@@ -580,7 +580,7 @@ mod tests {
                 "a whole number with k or M behind it, from 32k to 1024M a second",
             ),
             ("pg_wal_dir", "/a b", "an absolute path of its own, without blanks and commas"),
-            ("pg_synchronous", "maybe", "on or off"),
+            ("pg_synchronous", "maybe", "off, on or quorum"),
             (
                 "pg_container",
                 "-x",

@@ -6,6 +6,7 @@
 mod adopt;
 mod checks;
 mod failover;
+mod gate;
 mod rejoin;
 mod rewind;
 mod setup;

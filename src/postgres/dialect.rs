@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::synchronous::Mode;
 use super::version::Major;
 
 /// How one major version speaks.
@@ -404,19 +405,42 @@ impl Dialect {
         format!("pg_create_physical_replication_slot({quoted_name}{reserve})")
     }
 
-    /// Returns the value of `synchronous_standby_names` by which a commit waits for one of these standbys.
-    pub fn synchronous_names(&self, names: &[String]) -> String {
+    /// Returns the value of `synchronous_standby_names` by which a commit waits for all of these standbys, for any one of
+    /// them, or for none; an error when this version cannot wait for as many.
+    pub fn synchronous_names(&self, mode: Mode, names: &[String]) -> Result<String, OneOnly> {
+        if mode == Mode::Off || names.is_empty() {
+            return Ok(String::new());
+        }
         let mut list = String::new();
         for name in names {
             let comma = if list.is_empty() { "" } else { ", " };
             let _ = write!(list, "{comma}\"{}\"", name.replace('"', "\"\""));
         }
-        match self.sync_names {
-            SyncNames::List => list,
-            SyncNames::Count => format!("1 ({list})"),
-            SyncNames::FirstOrAny => format!("ANY 1 ({list})"),
-        }
+        let all = names.len();
+        Ok(match (self.sync_names, mode) {
+            (SyncNames::List, Mode::On) if all > 1 => {
+                return Err(OneOnly { major: self.major, standbys: all });
+            }
+            // The first of the list that streams, which for a promise of one is as good as any.
+            (SyncNames::List, _) => list,
+            (SyncNames::Count, Mode::On) => format!("{all} ({list})"),
+            (SyncNames::Count, _) => format!("1 ({list})"),
+            (SyncNames::FirstOrAny, Mode::On) => format!("FIRST {all} ({list})"),
+            (SyncNames::FirstOrAny, _) => format!("ANY 1 ({list})"),
+        })
     }
+}
+
+/// A version that waits for one standby only, asked to wait for more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "refused: pg_synchronous: found on with {standbys} standbys; PostgreSQL {major} can wait for one only (9.6 and later for all). Set pg_synchronous: quorum, which waits for one of them, or off."
+)]
+pub struct OneOnly {
+    /// The version.
+    pub major: Major,
+    /// Standbys it should wait for.
+    pub standbys: usize,
 }
 
 #[cfg(test)]
@@ -513,9 +537,27 @@ mod tests {
     #[test]
     fn synchronous_names_take_the_form_of_the_version() {
         let names = ["db2".to_owned(), "db3".to_owned()];
-        assert_eq!(of("9.5").synchronous_names(&names), r#""db2", "db3""#);
-        assert_eq!(of("9.6").synchronous_names(&names), r#"1 ("db2", "db3")"#);
-        assert_eq!(of("17").synchronous_names(&names), r#"ANY 1 ("db2", "db3")"#);
+        let told = |major: &str, mode, names: &[String]| {
+            of(major).synchronous_names(mode, names).unwrap_or_else(|error| error.to_string())
+        };
+        for (major, mode, setting) in [
+            ("9.5", Mode::Quorum, r#""db2", "db3""#),
+            ("9.6", Mode::Quorum, r#"1 ("db2", "db3")"#),
+            ("9.6", Mode::On, r#"2 ("db2", "db3")"#),
+            ("10", Mode::On, r#"FIRST 2 ("db2", "db3")"#),
+            ("17", Mode::Quorum, r#"ANY 1 ("db2", "db3")"#),
+            ("17", Mode::Off, ""),
+        ] {
+            assert_eq!(told(major, mode, &names), setting, "{major}");
+        }
+        assert_eq!(told("9.4", Mode::On, &names[..1]), r#""db2""#);
+        assert_eq!(told("17", Mode::On, &names[..1]), r#"FIRST 1 ("db2")"#);
+        assert_eq!(told("17", Mode::On, &[]), "");
+        assert_eq!(
+            told("9.5", Mode::On, &names),
+            "refused: pg_synchronous: found on with 2 standbys; PostgreSQL 9.5 can wait for one only (9.6 and later for all). \
+             Set pg_synchronous: quorum, which waits for one of them, or off."
+        );
     }
 
     #[test]

@@ -418,3 +418,9 @@ pub struct Observation {
     /// What only this stopped node holds.
     pub unreceived: Option<Unreceived>,
 }
+
+/// Returns the name of a node's replication slot: lower case letters, digits and `_` are all that a slot may have.
+pub fn slot_name(node: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    format!("matron_{}", node.chars().map(plain).collect::<String>())
+}

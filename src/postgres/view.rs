@@ -2,13 +2,14 @@
 //!
 //! A node that did not answer is unknown, which is not the same as down: nothing here ever takes silence for a fact.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+pub use super::finding::{Finding, Severity};
+use super::finding::{of_cluster, of_node};
 use super::lsn::Lsn;
 use super::observation::{Debt, Follower, Observation, Role};
-use super::timeline::{History, TimelineId};
+use super::synchronous::{Mode, Protection};
+use super::timeline::History;
 
 /// What was learned about a node.
 #[derive(Clone, PartialEq, Debug)]
@@ -87,6 +88,8 @@ pub struct View {
     pub cluster: String,
     /// Its nodes in inventory order.
     pub nodes: Vec<Node>,
+    /// `pg_synchronous`.
+    pub synchronous: Mode,
 }
 
 /// The state of a cluster in one word, with the nodes it rests on.
@@ -129,118 +132,6 @@ impl Verdict {
         }
     }
 }
-
-/// Something that is not as it should be, about one node.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Finding {
-    /// It could not be asked.
-    NotSeen {
-        /// Why.
-        why: String,
-    },
-    /// A standby gets no WAL.
-    NotStreaming {
-        /// What its receiver says.
-        status: String,
-    },
-    /// A standby is on another timeline than the primary and gets no WAL.
-    OtherTimeline {
-        /// Its own.
-        own: TimelineId,
-        /// The primary's.
-        primary: TimelineId,
-    },
-    /// Its data belongs to another cluster.
-    OtherSystem {
-        /// Its own identifier.
-        own: String,
-        /// The primary's.
-        primary: String,
-    },
-    /// It does not run.
-    NotRunning {
-        /// Its role.
-        role: Role,
-    },
-    /// It was primary once, does not run, and nothing keeps it from starting writable but its guard.
-    Unfenced,
-    /// A rewind of it was begun and did not end.
-    HalfRewound,
-    /// An open debt.
-    Owed(Debt),
-    /// A restart policy would start it behind the guard's back.
-    RestartPolicy {
-        /// The policy.
-        policy: String,
-    },
-    /// Its image is not the primary's.
-    OtherImage {
-        /// Its own.
-        own: String,
-        /// The primary's.
-        primary: String,
-    },
-    /// A slot has lost its WAL.
-    SlotLost {
-        /// Its name.
-        slot: String,
-    },
-    /// Its clock is off.
-    Clock {
-        /// Seconds from the primary's host.
-        seconds: u64,
-    },
-    /// The guard is not there.
-    NoGuard,
-    /// The marker says one cluster and the data another.
-    Marker {
-        /// What the marker says.
-        marker: String,
-        /// What the data says.
-        data: String,
-    },
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotSeen { why } => write!(f, "not seen: {why}"),
-            Self::NotStreaming { status } if status.is_empty() => {
-                f.write_str("gets no WAL: no receiver runs")
-            }
-            Self::NotStreaming { status } => write!(f, "gets no WAL: its receiver is {status}"),
-            Self::OtherTimeline { own, primary } => {
-                write!(f, "is on timeline {own}, the primary on {primary}, and gets no WAL")
-            }
-            Self::OtherSystem { own, primary } => {
-                write!(f, "belongs to another cluster: system {own}, the primary's is {primary}")
-            }
-            Self::NotRunning { role } => write!(f, "does not run ({})", role.word()),
-            Self::Unfenced => f.write_str("was a primary and is not fenced"),
-            Self::HalfRewound => f.write_str("was being rewound, and that did not end"),
-            Self::Owed(debt) => write!(
-                f,
-                "owed: {} was not fenced when {} was promoted ({}): {}",
-                debt.node, debt.promoted, debt.since, debt.reason
-            ),
-            Self::RestartPolicy { policy } => {
-                write!(f, "restart policy is {policy}: it would start without being asked")
-            }
-            Self::OtherImage { own, primary } => {
-                write!(f, "runs image {own}, the primary {primary}")
-            }
-            Self::SlotLost { slot } => write!(f, "slot {slot} has lost the WAL it should keep"),
-            Self::Clock { seconds } => write!(f, "clock is {seconds} s off the primary's"),
-            Self::NoGuard => f.write_str("has no guard"),
-            Self::Marker { marker, data } => {
-                write!(f, "should hold system {marker} and holds {data}: is a disk not mounted?")
-            }
-        }
-    }
-}
-
-/// Clocks further apart than this are worth a word; seconds.
-const CLOCK_LIMIT: u64 = 5;
 
 impl View {
     /// Returns a node by name.
@@ -295,6 +186,15 @@ impl View {
         self.upstream_of(seen).filter(|_| seen.upstream.is_streaming())
     }
 
+    /// Returns the node that a standby really follows: by the address it has, or by the books of the one that sends.
+    pub fn sender_of(&self, node: &Node, seen: &Observation) -> Option<&Node> {
+        self.upstream_of(seen).or_else(|| {
+            self.nodes.iter().filter(|other| other.name != node.name).find(|other| {
+                other.seen().is_some_and(|other| self.following(node, other).is_some())
+            })
+        })
+    }
+
     /// Returns the row under which a node follows another, if it does.
     pub fn following<'a>(&self, node: &Node, primary: &'a Observation) -> Option<&'a Follower> {
         primary.followers.iter().find(|row| row.name == node.name)
@@ -315,7 +215,7 @@ impl View {
             [] => Verdict::NoPrimary,
             [(primary, _)] => {
                 let primary = primary.name.clone();
-                if self.findings().is_empty() {
+                if self.findings().iter().all(|(_, finding)| finding.severity() == Severity::Note) {
                     Verdict::Healthy { primary }
                 } else {
                     Verdict::Degraded { primary }
@@ -327,19 +227,76 @@ impl View {
         }
     }
 
+    /// Returns the fact that the verdict rests on.
+    pub fn reason(&self) -> String {
+        let names = |list: &[&str]| list.join(" and ");
+        let unseen: Vec<_> = self.unknown().map(|(node, _)| node.name.as_str()).collect();
+        match self.verdict() {
+            Verdict::Empty => "no node holds data".to_owned(),
+            Verdict::Unknown => format!(
+                "no primary was seen, and {} could not be asked: it may be one",
+                names(&unseen)
+            ),
+            Verdict::TwoPrimaries { nodes } => {
+                let told: Vec<_> = nodes.iter().map(|name| self.with_timeline(name)).collect();
+                format!("{} take writes", told.join(" and "))
+            }
+            Verdict::NoPrimary => {
+                let told: Vec<_> = self
+                    .nodes
+                    .iter()
+                    .filter_map(|node| Some(format!("{} is {}", node.name, node.role()?.word())))
+                    .collect();
+                format!("every node was seen and none takes writes: {}", told.join(", "))
+            }
+            Verdict::Healthy { primary } => {
+                let others = self.nodes.len().saturating_sub(1);
+                match others {
+                    0 => format!("{primary} takes writes; it is the only node"),
+                    1 => format!("{primary} takes writes, its standby streams"),
+                    more => format!("{primary} takes writes, {more} standbys stream"),
+                }
+            }
+            Verdict::Degraded { primary } => {
+                let findings = self.findings();
+                let worst = |least: Severity| {
+                    findings.iter().filter(|(_, found)| found.severity() >= least).count()
+                };
+                let most = findings.iter().map(|(_, found)| found.severity()).max();
+                let first = findings.iter().find(|(_, found)| Some(found.severity()) == most);
+                let told =
+                    first.map_or_else(String::new, |(node, found)| format!("{node} {found}"));
+                match worst(Severity::Warning) {
+                    0 | 1 => format!("{primary} takes writes; {told}"),
+                    more => format!("{primary} takes writes; {told} (and {} more)", more - 1),
+                }
+            }
+        }
+    }
+
+    fn with_timeline(&self, name: &str) -> String {
+        let timeline = self.node(name).and_then(Node::seen).and_then(|seen| seen.timeline);
+        timeline.map_or_else(|| name.to_owned(), |timeline| format!("{name} (timeline {timeline})"))
+    }
+
+    /// Returns what synchronous replication means for loss now.
+    pub fn protection(&self) -> Protection {
+        Protection::of(self)
+    }
+
     /// Returns everything that is not as it should be, in node order.
     pub fn findings(&self) -> Vec<(String, Finding)> {
-        let primary = self.sole_primary();
         let mut findings = Vec::new();
         for node in &self.nodes {
             let mut add = |finding| findings.push((node.name.clone(), finding));
             match &node.answer {
                 Answer::Unknown { why } => add(Finding::NotSeen { why: why.clone() }),
                 Answer::Seen(seen) => {
-                    findings_of(node, seen, primary).into_iter().for_each(&mut add);
+                    of_node(self, node, seen).into_iter().for_each(&mut add);
                 }
             }
         }
+        findings.extend(of_cluster(self));
         findings
             .extend(self.debts().into_iter().map(|debt| (debt.node.clone(), Finding::Owed(debt))));
         findings
@@ -350,68 +307,21 @@ impl View {
         let (_, primary) = self.sole_primary()?;
         Some(primary.lsn?.ahead_of(standby.lsn?))
     }
-}
 
-fn findings_of(
-    node: &Node,
-    seen: &Observation,
-    primary: Option<(&Node, &Observation)>,
-) -> Vec<Finding> {
-    let mut out = Vec::new();
-    match seen.role {
-        Role::Primary => {
-            let lost = seen.slots.iter().filter(|slot| slot.wal_status == "lost");
-            out.extend(lost.map(|slot| Finding::SlotLost { slot: slot.name.clone() }));
-        }
-        Role::Standby => match (seen.timeline, primary.and_then(|(_, primary)| primary.timeline)) {
-            _ if seen.upstream.is_streaming() => {}
-            (Some(own), Some(primary)) if own != primary => {
-                out.push(Finding::OtherTimeline { own, primary });
-            }
-            _ => out.push(Finding::NotStreaming { status: seen.upstream.status.clone() }),
-        },
-        Role::Stopped if !seen.standby_configured && seen.fenced.is_none() => {
-            out.push(Finding::NotRunning { role: seen.role });
-            out.push(Finding::Unfenced);
-        }
-        Role::Starting | Role::Stopped | Role::HalfCloned | Role::Empty | Role::Foreign => {
-            out.push(Finding::NotRunning { role: seen.role });
+    /// Returns how far a standby's replayed WAL is behind the primary, in bytes.
+    pub fn replay_lag(&self, standby: &Observation) -> Option<u64> {
+        let (_, primary) = self.sole_primary()?;
+        Some(primary.lsn?.ahead_of(standby.replayed?))
+    }
+
+    /// Returns how old the data is that a standby shows, in milliseconds: nothing while it has replayed all there is, for the
+    /// age of the last commit says nothing about a primary that nobody writes to.
+    pub fn lag_ms(&self, standby: &Observation) -> Option<u64> {
+        match self.replay_lag(standby) {
+            Some(0) => Some(0),
+            Some(_) | None => standby.replay_delay_ms,
         }
     }
-    if seen.rewind.interrupted {
-        out.push(Finding::HalfRewound);
-    }
-    if let (Some(marker), Some(data)) = (&seen.marker, &seen.system_identifier)
-        && marker != data
-    {
-        out.push(Finding::Marker { marker: marker.clone(), data: data.clone() });
-    }
-    let policy = seen.container.restart_policy.as_str();
-    if !policy.is_empty() && policy != "no" {
-        out.push(Finding::RestartPolicy { policy: policy.to_owned() });
-    }
-    if !seen.guard && matches!(seen.role, Role::Primary | Role::Standby) {
-        out.push(Finding::NoGuard);
-    }
-    if let Some((at, primary)) = primary
-        && at.name != node.name
-    {
-        if let (Some(own), Some(primary)) = (&seen.system_identifier, &primary.system_identifier)
-            && own != primary
-        {
-            out.push(Finding::OtherSystem { own: own.clone(), primary: primary.clone() });
-        }
-        let (own, other) = (&seen.container.image_id, &primary.container.image_id);
-        if !own.is_empty() && !other.is_empty() && own != other {
-            out.push(Finding::OtherImage { own: own.clone(), primary: other.clone() });
-        }
-        if let (Some(own), Some(other)) = (seen.clock, primary.clock)
-            && own.abs_diff(other) > CLOCK_LIMIT
-        {
-            out.push(Finding::Clock { seconds: own.abs_diff(other) });
-        }
-    }
-    out
 }
 
 /// Tells whether a node's data is part of what a primary's history holds, so that it can follow without a new copy.

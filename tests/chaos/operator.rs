@@ -489,14 +489,16 @@ fn asks_for_time(text: &str) -> bool {
 
 fn said_in(line: &str) -> Option<Said> {
     let value: Value = serde_json::from_str(line).ok()?;
-    let found = value.get("result").unwrap_or(&value);
-    let verdict = found.get("verdict")?.as_str()?.to_owned();
-    let report = found.get("report").and_then(Value::as_array)?;
-    let lines: Vec<&str> = report.iter().filter_map(Value::as_str).collect();
+    let found = value.get("clusters")?.get(0)?;
+    let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_owned());
+    let findings = found.get("findings").and_then(Value::as_array)?.iter();
+    let findings =
+        findings.filter_map(|one| Some(format!("{} {}", text(one, "node")?, text(one, "text")?)));
+    let report: Vec<String> = [text(found, "reason")?].into_iter().chain(findings).collect();
     Some(Said {
-        verdict,
-        primary: found.get("primary").and_then(Value::as_str).map(str::to_owned),
-        report: lines.join(" / "),
+        verdict: text(found, "verdict")?.replace('_', " "),
+        primary: text(found, "primary"),
+        report: report.join(" / "),
     })
 }
 

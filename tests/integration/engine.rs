@@ -122,6 +122,7 @@ fn world(options: Options, log: Arc<Log>, extra: Layer) -> World {
             folder: PathBuf::from("."),
             hostname: "here".to_owned(),
         },
+        connections: None,
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct PgArgs {
 #[derive(Debug, Subcommand)]
 enum PgVerb {
     /// Show each cluster as its nodes answer now
-    Status(Common),
+    Status(status::StatusArgs),
     /// Set up hosts, primary and standbys (site.yml)
     Setup(Acting),
     /// Copy standbys that are missing from the primary or another standby (standby.yml)
@@ -71,7 +71,7 @@ struct Acting {
 
 pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
     match args.verb {
-        PgVerb::Status(common) => status(common).await,
+        PgVerb::Status(wanted) => Box::pin(status(wanted)).await,
         PgVerb::Setup(acting) => act(acting, "site", "set up").await,
         PgVerb::Clone(wanted) => clone(wanted).await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,

@@ -16,7 +16,8 @@ use crate::modules::pg_node::{
     nodes_arg, owner_arg, places_arg, root_arg, superuser_arg,
 };
 use crate::modules::{
-    Action, ArgError, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
+    TaskContext, arg,
 };
 use crate::outcome::Outcome;
 use crate::postgres::conninfo::ConnInfo;
@@ -51,6 +52,10 @@ control file. Nothing in it can hang: an engine or a server that does not answer
         owner_arg(),
         nodes_arg(),
         places_arg(),
+        ArgDoc {
+            default: "90",
+            ..arg("timeout", ArgKind::Int, "Seconds after which the host is given up.")
+        },
     ],
     free_form: None,
     open: false,
@@ -102,6 +107,7 @@ struct Look {
     peers: String,
     places: String,
     programs: Option<Vec<String>>,
+    within: Duration,
     /// The version the server is expected to be of: asked for at once, that saves a round trip.
     expected: Option<&'static Dialect>,
     seen: Observation,
@@ -114,6 +120,8 @@ impl Module for PgObserve {
 
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let settings = Settings::new(args, cx)?;
+        let within = args.integer("timeout")?.and_then(|number| u64::try_from(number).ok());
+        let within = within.unwrap_or(90).max(1);
         let nodes = settings.json("nodes")?.unwrap_or_default();
         let mut peers = String::new();
         for node in nodes.as_array().into_iter().flatten() {
@@ -132,6 +140,7 @@ impl Module for PgObserve {
             image: settings.text("image")?,
             owner: settings.maybe("owner").unwrap_or_default(),
             expected: expected(&settings),
+            within: Duration::from_secs(within),
             peers,
             places: settings.places()?,
             programs: programs(&settings)?,
@@ -173,7 +182,7 @@ impl Action for Look {
                     "sql_major",
                     self.expected.map(|dialect| dialect.major.to_string()).unwrap_or_default(),
                 )
-                .within(Duration::from_secs(90)),
+                .within(self.within),
         )
     }
 

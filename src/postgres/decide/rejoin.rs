@@ -5,7 +5,7 @@
 
 use super::rewind::{Obstacle, fork, obstacles};
 use super::{
-    Act, By, Check, CheckVerdict, Consent, Decision, Plan, Refusal, check_systems, upstream,
+    Act, By, Check, CheckVerdict, Consent, Decision, Plan, Refusal, check_systems, gate, upstream,
 };
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View, can_follow};
@@ -28,6 +28,7 @@ pub(super) fn decide(view: &View, wanted: Option<&str>, by: By, consent: Consent
         }
     }
     re_point(view, &mut plan, wanted);
+    gate::check(view, primary, &mut plan, consent)?;
     Ok(plan)
 }
 

@@ -1,7 +1,8 @@
 //! Setting up: from nothing, or from whatever part of a cluster is there already.
 
 use super::{
-    Act, Consent, Decision, Plan, Refusal, check_systems, refuse_starting, refuse_two_primaries,
+    Act, Consent, Decision, Plan, Refusal, check_systems, gate, refuse_starting,
+    refuse_two_primaries,
 };
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View, can_follow};
@@ -24,6 +25,7 @@ pub(super) fn decide(view: &View, consent: Consent<'_>) -> Decision {
         let Some(seen) = node.seen() else { continue };
         make_follow(&mut plan, node, seen, primary)?;
     }
+    gate::check(view, primary, &mut plan, consent)?;
     Ok(plan)
 }
 

@@ -2,15 +2,19 @@
 
 mod adopt;
 mod failover;
+mod gate;
+mod protection;
 mod rejoin;
 mod setup;
 mod start;
 mod upstream;
+mod view;
 
 use super::*;
 use crate::postgres::control::{ControlData, ControlState};
 use crate::postgres::lsn::Lsn;
 use crate::postgres::observation::{Debt, Follower, Observation, Upstream};
+use crate::postgres::synchronous::Mode;
 use crate::postgres::timeline::TimelineId;
 use crate::postgres::view::{Answer, Node};
 
@@ -129,7 +133,7 @@ fn view<const N: usize>(nodes: [Option<Observation>; N]) -> View {
             answer,
         }
     });
-    View { cluster: "st_mary".to_owned(), nodes: nodes.collect() }
+    View { cluster: "st_mary".to_owned(), nodes: nodes.collect(), synchronous: Mode::Off }
 }
 
 /// A decision in one line: steps and loss, or what was found and the word that overrules it.
