@@ -44,6 +44,7 @@ mod pg_clone;
 mod pg_debt;
 mod pg_decide;
 mod pg_fence;
+mod pg_handover;
 mod pg_hba;
 mod pg_image;
 mod pg_lock;
@@ -144,6 +145,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_debt::PgDebt,
     &pg_decide::PgDecide,
     &pg_fence::PgFence,
+    &pg_handover::PgHandover,
     &pg_hba::PgHba,
     &pg_image::PgImage,
     &pg_lost::PgLost,

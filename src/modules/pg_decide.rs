@@ -15,7 +15,7 @@ use crate::modules::{
 use crate::outcome::Outcome;
 use crate::postgres::copy::{Rate, estimate};
 use crate::postgres::decide::{
-    Act, By, Check, FailoverStage, Found, Goal, Loss, Plan, Refusal, decide,
+    Act, By, Check, FailoverStage, Found, Goal, Loss, Plan, Refusal, SwitchoverLimits, decide,
 };
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::Role;
@@ -26,7 +26,7 @@ use crate::postgres::view::{Answer, CloneFrom, Node, View};
 /// See the file's head.
 pub(super) struct PgDecide;
 
-const GOALS: &[&str] = &["set_up", "failover", "rejoin", "start", "adopt", "status"];
+const GOALS: &[&str] = &["set_up", "failover", "rejoin", "start", "adopt", "switchover", "status"];
 
 const WAYS: &[&str] = &["auto", "rewind", "clone"];
 
@@ -65,6 +65,22 @@ each by its own word in `accept`.",
         ArgDoc {
             default: "false",
             ..arg("can_cut", ArgKind::Bool, "With stage `first`: such a command is there.")
+        },
+        ArgDoc {
+            default: "16",
+            ..arg(
+                "max_lag_mb",
+                ArgKind::Int,
+                "With `switchover`: how far behind the standby may be.",
+            )
+        },
+        ArgDoc {
+            default: "30",
+            ..arg(
+                "budget",
+                ArgKind::Int,
+                "With `switchover`: seconds until the proof has to be there.",
+            )
         },
         nodes_arg(),
         major_arg(),
@@ -120,6 +136,10 @@ each by its own word in `accept`.",
         ),
         ("facts", "What the decision rests on."),
         ("accepted", "What was accepted by name and mattered."),
+        (
+            "handover",
+            "With `switchover`: `from` and `to`, and `proof`, the end of the old primary's log when it has stopped already.",
+        ),
         ("checks", "What was checked: name, node, value, limit, verdict. A refusal has them too."),
         ("check_lines", "The checks as lines for people."),
         (
@@ -149,6 +169,7 @@ impl Module for PgDecide {
             "rejoin" => Goal::Rejoin { node, by },
             "start" => Goal::Start { node },
             "adopt" => Goal::Adopt { found: found(args, cx)? },
+            "switchover" => Goal::Switchover { candidate: node, limits: limits(args)? },
             _ => Goal::Status,
         };
         let view = view(args, cx)?;
@@ -188,6 +209,17 @@ fn stage(args: &Args) -> Result<FailoverStage, ArgError> {
         "after_cut" => FailoverStage::LastAfterCut,
         _ => FailoverStage::Last,
     })
+}
+
+fn limits(args: &Args) -> Result<SwitchoverLimits, ArgError> {
+    let mut limits = SwitchoverLimits::default();
+    if let Some(megabytes) = args.integer("max_lag_mb")? {
+        limits.lag = megabytes.unsigned_abs().saturating_mul(1 << 20);
+    }
+    if let Some(budget) = args.integer("budget")? {
+        limits.budget = budget.unsigned_abs();
+    }
+    Ok(limits)
 }
 
 fn view(args: &Args, cx: &TaskContext<'_>) -> Result<View, ArgError> {
@@ -340,6 +372,7 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("slots_kept", json!(slots(&unseen)))
         .with("paid", json!(paid))
         .with("loss", loss)
+        .with("handover", handover(plan))
         .with("unseen", json!(unseen))
         .with("pending", serde_json::to_value(&plan.pending).unwrap_or_default())
         .with("old_address", address(plan.old_primary.as_deref()))
@@ -359,6 +392,25 @@ fn told(view: &View, plan: &Plan) -> Outcome {
         .with("facts", json!(facts))
         .with("accepted", json!(plan.accepted))
         .with("changes", json!(plan.changes.iter().map(ToString::to_string).collect::<Vec<_>>()))
+}
+
+/// Returns between whom the primary's part changes hands, or is taken back.
+fn handover(plan: &Plan) -> Json {
+    let between = plan.steps.iter().find_map(|step| match step.act {
+        Act::TakeOver => Some((step.about.as_ref()?, &step.node)),
+        Act::TakeBack => Some((&step.node, step.about.as_ref()?)),
+        _ => None,
+    });
+    let ended = || {
+        plan.steps.iter().find(|step| step.act == Act::EndHandover)?;
+        Some((plan.old_primary.as_ref()?, plan.primary.as_ref()?))
+    };
+    match between.or_else(ended) {
+        Some((from, to)) => {
+            json!({"from": from, "to": to, "proof": plan.proof.map(|proof| proof.to_string())})
+        }
+        None => Json::Null,
+    }
 }
 
 /// Returns a refusal as data; its checks are told beside it.

@@ -38,7 +38,7 @@ is stopped. The text is a template's, which gets `pg_conninfo` (quoted), `pg_slo
             "Needed before 10, where a connection string cannot name a passfile.",
         ),
         ArgDoc {
-            default: "standby.conf.j2",
+            default: TEMPLATE,
             ..arg("template", ArgKind::Str, "The template of the settings.")
         },
         container_arg(),
@@ -107,6 +107,77 @@ struct Follow {
 /// Settings that only this module may make.
 const OURS: &[&str] = &["primary_conninfo", "primary_slot_name", "recovery_target_timeline"];
 
+/// The template of the settings when none is named.
+pub(super) const TEMPLATE: &str = "standby.conf.j2";
+
+/// What a standby follows, and as whom.
+pub(super) struct Upstream {
+    pub(super) host: String,
+    pub(super) port: String,
+    pub(super) user: String,
+    pub(super) slot: String,
+    /// How it shows in `pg_stat_replication`.
+    pub(super) name: String,
+    /// Where a connection string cannot name a passfile.
+    pub(super) password: Option<String>,
+}
+
+/// The settings by which a standby follows.
+pub(super) struct Following {
+    /// The text of [`settings_file`].
+    pub(super) settings: String,
+    /// The connection string, without a password.
+    pub(super) conninfo: String,
+    /// There is a password in the text.
+    pub(super) secret: bool,
+}
+
+impl Upstream {
+    /// Renders the settings.
+    pub(super) fn following(
+        self,
+        settings: &Settings<'_, '_>,
+        dialect: &Dialect,
+        template: &str,
+    ) -> Result<Following, ArgError> {
+        let shown = ConnInfo::default()
+            .with("host", self.host)
+            .with("port", self.port)
+            .with("user", self.user)
+            .with("application_name", self.name)
+            .with("connect_timeout", "5")
+            .with("keepalives_idle", "10")
+            .with("keepalives_interval", "5")
+            .with("keepalives_count", "3");
+        let (conninfo, secret) = if dialect.passfile_keyword {
+            (shown.clone().with("passfile", "/run/matron/pgpass"), false)
+        } else {
+            // Before 10 libpq finds the passfile by PGPASSFILE, which the container has; a password given here is for containers without it.
+            match self.password {
+                Some(password) => (shown.clone().with("password", password), true),
+                None => (shown.clone(), false),
+            }
+        };
+        let quoted = |text: &str| minijinja::Value::from(config::quote(text));
+        let extra =
+            [("pg_conninfo", quoted(&conninfo.to_string())), ("pg_slot_name", quoted(&self.slot))];
+        let text = settings.template(template, &extra)?;
+        Ok(Following {
+            settings: format!("{}\n", text.trim_end()),
+            conninfo: shown.to_string(),
+            secret,
+        })
+    }
+}
+
+/// Returns the file in the data directory that holds a standby's settings.
+pub(super) const fn settings_file(dialect: &Dialect) -> &'static str {
+    match dialect.standby_file {
+        StandbyFile::RecoveryConf => "recovery.conf",
+        StandbyFile::Signal => "matron.standby.conf",
+    }
+}
+
 impl Module for PgStandby {
     fn doc(&self) -> &'static Doc {
         &DOC
@@ -119,38 +190,24 @@ impl Module for PgStandby {
             Some(user) => user,
             None => settings.text("replication_user")?,
         };
-        let name = args.text("name")?.unwrap_or_else(|| cx.host.to_owned());
-        let port = args.integer("port")?.unwrap_or(5432).to_string();
-        let shown = ConnInfo::default()
-            .with("host", args.required("host")?)
-            .with("port", port)
-            .with("user", user)
-            .with("application_name", name)
-            .with("connect_timeout", "5")
-            .with("keepalives_idle", "10")
-            .with("keepalives_interval", "5")
-            .with("keepalives_count", "3");
-        let (conninfo, secret) = if dialect.passfile_keyword {
-            (shown.clone().with("passfile", "/run/matron/pgpass"), false)
-        } else {
-            // Before 10 libpq finds the passfile by PGPASSFILE, which the container has; a password given here is for containers without it.
-            match args.text("password")? {
-                Some(password) => (shown.clone().with("password", password), true),
-                None => (shown.clone(), false),
-            }
-        };
-        let quoted = |text: &str| minijinja::Value::from(config::quote(text));
-        let template = args.text("template")?.unwrap_or_else(|| "standby.conf.j2".to_owned());
-        let extra = [
-            ("pg_conninfo", quoted(&conninfo.to_string())),
-            ("pg_slot_name", quoted(&settings.text("slot")?)),
-        ];
-        let text = settings.template(&template, &extra)?;
+        let following = Upstream {
+            host: args.required("host")?,
+            port: args.integer("port")?.unwrap_or(5432).to_string(),
+            user,
+            slot: settings.text("slot")?,
+            name: args.text("name")?.unwrap_or_else(|| cx.host.to_owned()),
+            password: args.text("password")?,
+        }
+        .following(
+            &settings,
+            dialect,
+            &args.text("template")?.unwrap_or_else(|| TEMPLATE.to_owned()),
+        )?;
         Ok(Box::new(Follow {
             dialect,
-            settings: format!("{}\n", text.trim_end()),
-            conninfo: shown.to_string(),
-            secret,
+            settings: following.settings,
+            conninfo: following.conninfo,
+            secret: following.secret,
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             data: settings.text("data")?,
@@ -163,13 +220,6 @@ impl Module for PgStandby {
 }
 
 impl Follow {
-    fn settings_file(&self) -> &'static str {
-        match self.dialect.standby_file {
-            StandbyFile::RecoveryConf => "recovery.conf",
-            StandbyFile::Signal => "matron.standby.conf",
-        }
-    }
-
     fn script(&self, code: &'static str) -> Script {
         Script::new(VERBS)
             .then(NODE)
@@ -180,7 +230,7 @@ impl Follow {
             .var("data", &self.data)
             .var("owner", &self.owner)
             .var("etc", &self.etc)
-            .var("settings_file", self.settings_file())
+            .var("settings_file", settings_file(self.dialect))
             .var("standby_file", self.dialect.standby_file.name())
     }
 
@@ -203,7 +253,7 @@ impl Follow {
             .with("restart_required", restart)
             .with("conninfo", self.conninfo.clone());
         if settings_set && !self.secret {
-            let header = format!("{}/{}", self.data, self.settings_file());
+            let header = format!("{}/{}", self.data, settings_file(self.dialect));
             let (before_header, after_header) = (header.clone(), header);
             let (before, after) = (before.unwrap_or_default(), self.settings.clone());
             outcome = outcome.with_diff(Diff { before_header, after_header, before, after });

@@ -11,6 +11,7 @@ mod rejoin;
 mod rewind;
 mod setup;
 mod start;
+mod switchover;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,9 @@ pub use adopt::Found;
 pub use checks::{Check, CheckVerdict};
 pub use rewind::{By, Fork, Stretch};
 use serde::{Deserialize, Serialize};
+pub use switchover::Limits as SwitchoverLimits;
 
+use super::lsn::Lsn;
 use super::observation::Role;
 use super::view::{Verdict, View};
 
@@ -51,6 +54,13 @@ pub enum Goal {
     Adopt {
         /// What was found, by node.
         found: Found,
+    },
+    /// A standby becomes the primary while the old one is well, and nothing is lost.
+    Switchover {
+        /// The standby to promote; chosen when it is not named.
+        candidate: Option<String>,
+        /// What it may meet.
+        limits: SwitchoverLimits,
     },
     /// Nothing but a verdict.
     Status,
@@ -113,6 +123,14 @@ pub enum Act {
     Follow,
     /// Forget what is owed about it: it has been dealt with.
     PayDebt,
+    /// Stop it in order, fenced, so that another node can take over.
+    HandOver,
+    /// Promote it once it holds everything that the old primary wrote.
+    TakeOver,
+    /// Make it the primary that it was: nobody took over.
+    TakeBack,
+    /// Forget that a switchover was under way.
+    EndHandover,
 }
 
 /// An act and where it is done.
@@ -186,6 +204,8 @@ pub struct Plan {
     pub accepted: Vec<String>,
     /// What was checked, in order, each with what was found.
     pub checks: Vec<Check>,
+    /// The position that the new primary has to be past, when the old one has stopped already.
+    pub proof: Option<Lsn>,
     /// By node: where it left the primary's history.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub forks: BTreeMap<String, Fork>,
@@ -211,6 +231,7 @@ impl Plan {
             facts: Vec::new(),
             accepted: Vec::new(),
             checks: Vec::new(),
+            proof: None,
             forks: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             sources: BTreeMap::new(),
@@ -309,6 +330,9 @@ fn steps(view: &View, goal: &Goal, consent: Consent<'_>) -> Decision {
         Goal::Rejoin { node, by } => rejoin::decide(view, node.as_deref(), *by, consent),
         Goal::Start { node } => start::decide(view, node.as_deref(), consent),
         Goal::Adopt { found } => adopt::decide(view, found, consent),
+        Goal::Switchover { candidate, limits } => {
+            switchover::decide(view, candidate.as_deref(), *limits, consent)
+        }
         Goal::Status => Ok(status(view)),
     }
 }

@@ -44,6 +44,8 @@ pub struct Dialect {
     pub basebackup_slot: bool,
     /// `pg_basebackup -C` is there.
     pub basebackup_creates_slot: bool,
+    /// A base backup may be taken by `pg_start_backup` alone, and `pg_is_in_backup()` tells.
+    pub exclusive_backups: bool,
     /// `pg_basebackup -X` default.
     pub basebackup_wal_default: &'static str,
     /// `wal_retrieve_retry_interval` is there.
@@ -227,6 +229,7 @@ const V9_4: Dialect = Dialect {
     promote: Promote::PgCtl,
     basebackup_slot: false,
     basebackup_creates_slot: false,
+    exclusive_backups: true,
     basebackup_wal_default: "none",
     retrieve_interval: false,
     slot_reserves: false,
@@ -340,8 +343,13 @@ const V14: Dialect = Dialect {
     ..V13
 };
 
-const V15: Dialect =
-    Dialect { major: Major::new(15, 0), database_collation: true, end_of_life: "2027-11", ..V14 };
+const V15: Dialect = Dialect {
+    major: Major::new(15, 0),
+    exclusive_backups: false,
+    database_collation: true,
+    end_of_life: "2027-11",
+    ..V14
+};
 
 const V16: Dialect = Dialect {
     major: Major::new(16, 0),

@@ -134,6 +134,16 @@ pub struct Debt {
     pub reason: String,
 }
 
+/// A switchover that is under way: it is noted on the old primary's host before anything is stopped.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Handover {
+    /// The primary that stops.
+    pub from: String,
+    /// The standby that takes over.
+    pub to: String,
+}
+
 /// Whether another node's port answers, seen from this host.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -162,6 +172,8 @@ pub struct Container {
     pub digests: Vec<String>,
     /// The image's C library: `glibc 2.41`, `musl`.
     pub libc: Option<String>,
+    /// Seconds that Docker leaves it for an orderly stop (`--stop-timeout`), where that was set.
+    pub stop_timeout: Option<u64>,
 }
 
 /// An image that a host holds.
@@ -387,6 +399,14 @@ pub struct Observation {
     pub standby_configured: bool,
     /// It was fenced by matron, and why.
     pub fenced: Option<String>,
+    /// A switchover that was begun here and is not finished.
+    pub handover: Option<Handover>,
+    /// `max_wal_senders`.
+    pub max_wal_senders: Option<u64>,
+    /// `max_replication_slots`.
+    pub max_slots: Option<u64>,
+    /// An exclusive base backup is under way (up to 14).
+    pub exclusive_backup: bool,
     /// Its container.
     pub container: Container,
     /// The image that the inventory wants, as this host holds it.

@@ -8,6 +8,7 @@ mod clone;
 mod rejoin;
 mod start;
 mod status;
+mod switchover;
 
 use clap::{Args, Subcommand};
 
@@ -16,6 +17,7 @@ use self::clone::{Clone, clone};
 use self::rejoin::{Rejoin, rejoin};
 use self::start::{Start, start};
 use self::status::status;
+use self::switchover::{Switchover, switchover};
 use super::failure::Failure;
 use super::flags::{BecomeFlags, ConnectFlags, HostFlags, RunFlags, TaskFlags};
 use super::world::RunRequest;
@@ -35,6 +37,8 @@ enum PgVerb {
     Setup(Acting),
     /// Copy standbys that are missing from the primary or another standby (standby.yml)
     Clone(Clone),
+    /// Hand the primary's part to a standby while both are well (switchover.yml)
+    Switchover(Switchover),
     /// Make the best standby the primary when the old one is lost (failover.yml)
     Failover(Acting),
     /// Take over a pair that was built by hand, in place (adopt.yml)
@@ -45,7 +49,7 @@ enum PgVerb {
     Start(Start),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct Common {
     #[command(flatten)]
     hosts: HostFlags,
@@ -74,6 +78,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Status(wanted) => Box::pin(status(wanted)).await,
         PgVerb::Setup(acting) => act(acting, "site", "set up").await,
         PgVerb::Clone(wanted) => clone(wanted).await,
+        PgVerb::Switchover(wanted) => switchover(wanted).await,
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
         PgVerb::Adopt(acting) => act_told(acting, "adopt").await,
         PgVerb::Rejoin(wanted) => rejoin(wanted).await,

@@ -4,6 +4,7 @@ epoch() { epoch_now=$(date +%s.%N); case $epoch_now in *[!0-9.]* | *. | .*) date
 reply clock "$(epoch)"
 cluster=${etc##*/}
 [ -s "$etc/system_identifier" ] && reply marker "$(cat "$etc/system_identifier")"
+[ -s "$etc/handover" ] && reply handover "$(cat "$etc/handover")"
 [ -e "$etc/fenced" ] && reply fenced "$(cat "$etc/fenced")"
 if [ -x /usr/local/lib/matron/pg-guard ] && [ -s "$etc/guard.env" ]; then
   reply guard 1
@@ -61,7 +62,7 @@ fi
 [ -n "$(server_pids)" ] && reply alive 1
 command -v docker >/dev/null 2>&1 || { reply clock_end "$(epoch)"; exit 0; }
 docker info >/dev/null 2>&1 </dev/null || { reply docker_down 1; reply clock_end "$(epoch)"; exit 0; }
-state=$(docker inspect -f '{{.State.Status}}|{{.Config.Image}}|{{.Image}}|{{.HostConfig.RestartPolicy.Name}}|{{.State.ExitCode}}' "$container" 2>/dev/null) || state=
+state=$(docker inspect -f '{{.State.Status}}|{{.Config.Image}}|{{.Image}}|{{.HostConfig.RestartPolicy.Name}}|{{.State.ExitCode}}|{{.Config.StopTimeout}}' "$container" 2>/dev/null) || state=
 reply container "$state"
 current=${state#*|*|}
 current=${current%%|*}

@@ -319,6 +319,7 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
         standby_configured: fields.is_set("standby_file"),
         fenced: reply.field("fenced").map(|text| text.trim().to_owned()),
         container,
+        handover: reply.field("handover").and_then(|text| serde_json::from_str(&text).ok()),
         debts: debts.collect(),
         peers: fields.all("answers").map(peer).collect(),
         wanted: wanted(reply),
@@ -354,6 +355,7 @@ fn container(reply: &Reply) -> Container {
     let mut next = || parts.next().unwrap_or_default();
     let (state, image, image_id, restart_policy) = (next(), next(), next(), next());
     let exit_code = next().parse().ok();
+    let stop_timeout = next().parse().ok();
     let inside = reply.field("inside").or_else(|| reply.field("libc")).unwrap_or_default();
     let libc = inside.lines().next().map(str::trim).filter(|libc| !libc.is_empty());
     let (_, digests) = image_line(&reply.field("image").unwrap_or_default());
@@ -363,6 +365,7 @@ fn container(reply: &Reply) -> Container {
         image_id,
         restart_policy,
         exit_code,
+        stop_timeout,
         digests,
         libc: libc.map(str::to_owned),
     }

@@ -64,6 +64,9 @@ select json_build_object(
   'paused', case when pg_is_in_recovery() then pg_is_{word}_replay_paused() end,
   'delay_ms', greatest(0, (extract(epoch from clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint),
   'size', (select sum(pg_database_size(oid)) from pg_database),
+  'senders', current_setting('max_wal_senders')::int,
+  'max_slots', current_setting('max_replication_slots')::int,
+  'exclusive_backup', {exclusive_backup},
   'synchronous', current_setting('synchronous_standby_names'),
   'synchronous_commit', current_setting('synchronous_commit'),
   'checksums', current_setting('data_checksums'),
@@ -91,6 +94,7 @@ select json_build_object(
   'collations', {collations}
 )",
         furthest = dialect.furthest_position(),
+        exclusive_backup = if dialect.exclusive_backups { "pg_is_in_backup()" } else { "false" },
         receiver = receiver(dialect),
         flush_lag = lag("flush_lag"),
         replay_lag = lag("replay_lag"),
@@ -122,6 +126,9 @@ pub(super) fn add_answer(seen: &mut Observation, answer: &Json) {
         |value: &Json| number(value).and_then(|number| u32::try_from(number).ok()).map(TimelineId);
     let on = |value: &Json| value.as_str().map(|text| text == "on");
     let standby = answer["in_recovery"].as_bool().unwrap_or(true);
+    seen.max_wal_senders = number(&answer["senders"]);
+    seen.max_slots = number(&answer["max_slots"]);
+    seen.exclusive_backup = answer["exclusive_backup"].as_bool().unwrap_or_default();
     seen.role = if standby { Role::Standby } else { Role::Primary };
     seen.trouble = None;
     if let Some(number) = answer["version_num"].as_str().and_then(|text| text.parse().ok()) {
