@@ -25,6 +25,8 @@ mod life;
 mod lock;
 #[path = "lab/matrix.rs"]
 mod matrix;
+#[path = "lab/rejoin.rs"]
+mod rejoin;
 #[path = "lab/ward.rs"]
 mod ward;
 
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
     let tests: Vec<Test> =
-        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS].concat();
+        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS, rejoin::TESTS].concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

@@ -45,7 +45,7 @@ unless `keep: false` allows to delete the old data (the playbook has proven the 
 };
 
 const ASIDE: &str = r#"[ -d "$root/data" ] && [ -n "$(ls -A "$root/data")" ] || { reply aside ''; exit 0; }
-case $(pg_state) in running | paused | restarting) give_up "container $container runs: its data is not moved" ;; esac
+[ -n "$check" ] || case $(pg_state) in running | paused | restarting) give_up "container $container runs: its data is not moved" ;; esac
 if [ -n "$keep" ] && [ -n "$need" ]; then
   free=$(df -Pk "$root" | awk 'NR == 2 { print $4 }')
   [ "$((need / 1024 + 65536))" -le "${free:-0}" ] ||

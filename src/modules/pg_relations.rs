@@ -65,18 +65,17 @@ impl Module for PgRelations {
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let settings = Settings::new(args, cx)?;
         let mut files = Vec::new();
-        match args.json("files")? {
-            Some(given) => add_files(&mut files, &given)?,
-            None => {
-                let nodes = settings.json("nodes")?.unwrap_or_default();
-                for node in nodes.as_array().into_iter().flatten() {
-                    let name = Json::from(node["name"].as_str().unwrap_or_default());
-                    let text =
-                        format!("(hostvars[{name}].pg_held | default({{}})).files | default([])");
-                    let held = cx.vars.expression(&text, None).ok();
-                    let held = held.and_then(|value| to_json(&value).ok()).unwrap_or_default();
-                    add_files(&mut files, &held)?;
-                }
+        if let Some(given) = args.json("files")? {
+            add_files(&mut files, &given)?;
+        } else {
+            let nodes = settings.json("nodes")?.unwrap_or_default();
+            for node in nodes.as_array().into_iter().flatten() {
+                let name = Json::from(node["name"].as_str().unwrap_or_default());
+                let text =
+                    format!("(hostvars[{name}].pg_held | default({{}})).files | default([])");
+                let held = cx.vars.expression(&text, None).ok();
+                let held = held.and_then(|value| to_json(&value).ok()).unwrap_or_default();
+                add_files(&mut files, &held)?;
             }
         }
         files.sort_unstable();

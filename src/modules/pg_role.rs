@@ -1,5 +1,7 @@
 //! `pg_role`: the replication role on a primary, with a verifier computed here.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 
 use crate::modules::action::{VERBS, trouble, unexpected};
@@ -149,10 +151,10 @@ impl Action for Give {
         self.mode = mode;
         let name = literal(&self.name);
         let functions = if self.reads_files { FILE_FUNCTIONS } else { &[] };
-        let reads: String = functions
-            .iter()
-            .map(|function| format!(" and has_function_privilege(oid, '{function}', 'execute')"))
-            .collect();
+        let mut reads = String::new();
+        for function in functions {
+            let _ = write!(reads, " and has_function_privilege(oid, '{function}', 'execute')");
+        }
         self.ask(LOOK, &format!("select rolcanlogin and rolreplication, true{reads}, rolpassword from pg_authid where rolname = {name}"))
     }
 

@@ -192,3 +192,104 @@ fn clone_never_overwrites_data() {
         assert_eq!(host.read("ward/data/PG_VERSION"), "17\n");
     }
 }
+
+/// Segments of 16 MB that take no room, named as a server names them.
+fn wal(host: &ShellHost, names: &[&str]) {
+    for name in names {
+        let path = host.write(&format!("ward/data/pg_wal/{name}"), "x");
+        let file = std::fs::OpenOptions::new().write(true).open(path);
+        let done = file.and_then(|file| file.set_len(16 << 20));
+        done.unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+fn lost(host: &ShellHost, more: Value) -> Value {
+    let mut given = json!({
+        "major": "17", "programs": {}, "keep": true, "stretches": [{"timeline": 1, "from": "0/3000148", "to": null}],
+    });
+    if let (Some(map), Some(more)) = (given.as_object_mut(), more.as_object()) {
+        map.extend(more.clone());
+    }
+    with(place(host), &["container", "data", "root", "owner", "image"], given)
+}
+
+#[test]
+fn wal_that_only_a_node_holds_is_kept_from_the_fork_on_and_what_cannot_be_read_is_said() {
+    for host in ShellHost::each() {
+        data_directory(&host);
+        host.write("ward/data/postgresql.conf", "port = 5432\n");
+        host.write(
+            "ward/data/pg_wal/00000002.history",
+            "1\t0/3000148\tno recovery target specified\n",
+        );
+        wal(
+            &host,
+            &[
+                "000000010000000000000002",
+                "000000010000000000000003",
+                "00000001000000000000000A",
+                "000000020000000000000003",
+            ],
+        );
+        let kept = host.run("pg_lost", lost(&host, json!({"whole": true, "budget_mb": 100})));
+        assert_eq!(data(&kept, "readable"), false, "{}: {kept:?}", host.name);
+        assert_eq!(data(&kept, "why"), "the image has no pg_waldump");
+        let folder = data(&kept, "aside");
+        let folder = std::path::Path::new(folder.as_str().unwrap_or_default());
+        let names = |of: &str| {
+            let entries = std::fs::read_dir(folder.join(of)).into_iter().flatten().flatten();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(
+            names("wal"),
+            ["000000010000000000000003", "00000001000000000000000A", "00000002.history"]
+        );
+        assert_eq!(names("conf"), ["PG_VERSION", "control.txt", "postgresql.conf"]);
+        assert!(folder.join("data/PG_VERSION").is_file(), "{kept:?}");
+        // Run again, it goes on with the same folder.
+        let again = host.stays("pg_lost", lost(&host, json!({"whole": true, "budget_mb": 100})));
+        assert_eq!(data(&again, "aside"), data(&kept, "aside"));
+    }
+}
+
+#[test]
+fn wal_that_does_not_fit_the_budget_is_refused_with_value_and_limit() {
+    for host in ShellHost::each() {
+        data_directory(&host);
+        wal(&host, &["000000010000000000000003"]);
+        let refusal = host.refuses("pg_lost", lost(&host, json!({"budget_mb": 0})));
+        assert!(
+            refusal.contains("allowed are 0 MB (pg_aside_budget_mb)"),
+            "{}: {refusal}",
+            host.name
+        );
+        assert!(refusal.contains("-e pg_keep_old_data=false"), "{refusal}");
+    }
+}
+
+#[test]
+fn mark_of_a_rewind_stands_for_one_data_directory_and_goes_with_it() {
+    for host in ShellHost::each() {
+        data_directory(&host);
+        let interrupted =
+            || data(&host.run("pg_observe", place(&host)), "rewind")["interrupted"].clone();
+        let inode = std::fs::metadata(host.path("ward/data")).map(|data| data.ino());
+        let inode = inode.unwrap_or_else(|error| panic!("{error}"));
+        host.write("ward/rewind.begun", format!("{}\n", inode + 1));
+        assert_eq!(interrupted(), false, "{}", host.name);
+        host.write("ward/rewind.begun", format!("{inode}\n"));
+        assert_eq!(interrupted(), true, "{}", host.name);
+        let kept = host.run("pg_lost", lost(&host, json!({"programs": {"pg_waldump": "17.11"}})));
+        assert_eq!(data(&kept, "why"), "a rewind was begun before what it held was listed");
+        let args = with(place(&host), &["container", "root", "etc", "data"], json!({}));
+        let moved = host.run("pg_aside", args);
+        assert_eq!(data(&moved, "aside"), data(&kept, "aside"), "{moved:?}");
+        let folder = data(&moved, "aside");
+        let folder = std::path::Path::new(folder.as_str().unwrap_or_default());
+        assert!(folder.join("half-rewound/PG_VERSION").is_file(), "{moved:?}");
+        assert_eq!(host.mode("ward/rewind.begun"), "-");
+    }
+}

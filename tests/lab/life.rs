@@ -146,7 +146,7 @@ fn fail_over(ward: &Ward, major: u8) -> Result<(), String> {
 }
 
 /// Fails over. While the standby has heard from the old primary a moment ago, matron refuses: an operator tries again.
-fn patient_failover(ward: &Ward, major: u8) -> Result<(), String> {
+pub fn patient_failover(ward: &Ward, major: u8) -> Result<(), String> {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
         let accept = ["-T", "3", "--accept", "old-primary-unreachable"];

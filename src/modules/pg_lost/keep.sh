@@ -1,6 +1,7 @@
+# In check mode it may run still: it would have been stopped before.
+[ -n "$check" ] && { reply nothing 1; exit 0; }
 case $(pg_state) in running | paused | restarting) give_up "container $container runs: what only it holds is not known before it has stopped" ;; esac
 [ -s "$data/PG_VERSION" ] || { reply nothing 1; exit 0; }
-[ -n "$check" ] && { reply nothing 1; exit 0; }
 docker rm -f "$container-rewind" "$container-lost" >/dev/null 2>&1
 # The folder of this rejoin is remembered until it has ended: run again, it goes on with the same one.
 note=$root/rejoin.aside

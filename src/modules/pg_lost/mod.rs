@@ -237,7 +237,7 @@ impl Listing {
                 ["unreadable", why, ..] => listing.why = Some((*why).to_owned()),
                 ["stretch", _, from, rest @ ..] => {
                     listing.from = listing.from.or_else(|| from.parse().ok());
-                    ended = rest.first().copied().unwrap_or_default().to_owned();
+                    rest.first().copied().unwrap_or_default().clone_into(&mut ended);
                 }
                 ["range", _, last, ..] => {
                     listing.to = last.parse().ok();

@@ -1,3 +1,5 @@
+# In check mode it may run still: it would have been stopped before.
+[ -n "$check" ] && { reply changed 1; exit 0; }
 case $(pg_state) in running | paused | restarting) give_up "container $container runs: its data is not rewound under it" ;; esac
 [ -s "$data/PG_VERSION" ] || give_up "there is no data directory at $data"
 docker rm -f "$container-rewind" "$container-lost" >/dev/null 2>&1
@@ -5,7 +7,6 @@ half_rewound && { reply impossible "a rewind was begun and did not end, and cann
 others=$(for id in $(docker ps -q); do docker inspect -f '{{.Name}}{{range .Mounts}} {{.Source}}{{end}}' "$id"; done | awk -v data="$root/data" '{ for (i = 2; i <= NF; i++) if ($i == data || index($i, data "/") == 1) print $1 }')
 [ -z "$others" ] || give_up "container ${others#/} runs on $root/data: stop it"
 reply changed 1
-[ -n "$check" ] && exit 0
 began=$(date +%s)
 log=$root/rewind.log
 : >"$log"
