@@ -49,7 +49,8 @@ fn main() -> ExitCode {
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
     let tests: Vec<Test> =
-        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS, rejoin::TESTS].concat();
+        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS, rejoin::TESTS]
+            .concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

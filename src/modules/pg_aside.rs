@@ -64,8 +64,9 @@ note=$root/rejoin.aside
 to=; [ -s "$note" ] && to=$(cat "$note")
 [ -n "$to" ] && [ -d "$to" ] || to="$root/aside/$(date -u +%Y%m%dT%H%M%SZ)"
 name=data
-# The whole is kept already: what a rewind left of it has nothing more.
 half_rewound && name=half-rewound
+# Kept as a whole before a rewind that came to nothing.
+[ -e "$to/$name" ] && name=after-recovery
 mkdir -p "$root/aside" && chmod 700 "$root/aside" && mkdir -p "$to" && [ ! -e "$to/$name" ] || give_up "cannot move $root/data to $to/$name"
 # Tablespaces and WAL that lie elsewhere stay on their own disks. They go first: while the data directory is there, this is done again.
 for folder in $(place_folders); do
@@ -76,7 +77,8 @@ for folder in $(place_folders); do
 done
 mv "$root/data" "$to/$name" || give_up "cannot move $root/data to $to/$name"
 rm -f "$root/rewind.begun" "$root/rewind.log" "$root/rewind.bytes"
-if [ "$name" = half-rewound ] && [ -d "$to/data" ]; then rm -rf "$to/half-rewound"; fi
+# The whole is kept already: what a rewind left of it has nothing more.
+if [ "$name" != data ] && [ -d "$to/data" ]; then rm -rf "${to:?}/$name"; fi
 # The marker goes with the data it stands for: an empty data directory is right now.
 for file in system_identifier fenced; do [ -e "$etc/$file" ] && mv -f "$etc/$file" "$to/$file"; done
 sync

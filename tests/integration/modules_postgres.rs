@@ -252,6 +252,13 @@ fn wal_that_only_a_node_holds_is_kept_from_the_fork_on_and_what_cannot_be_read_i
         // Run again, it goes on with the same folder.
         let again = host.stays("pg_lost", lost(&host, json!({"whole": true, "budget_mb": 100})));
         assert_eq!(data(&again, "aside"), data(&kept, "aside"));
+        // A rewind that came to nothing leaves the node to be copied anew: the whole is there already.
+        let args = with(place(&host), &["container", "root", "etc", "data"], json!({}));
+        let moved = host.run("pg_aside", args);
+        assert_eq!(data(&moved, "aside"), data(&kept, "aside"), "{moved:?}");
+        assert_eq!(host.mode("ward/data"), "-");
+        assert!(folder.join("data/PG_VERSION").is_file(), "{moved:?}");
+        assert!(!folder.join("after-recovery").exists(), "{moved:?}");
     }
 }
 

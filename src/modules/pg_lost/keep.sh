@@ -14,6 +14,9 @@ fi
 reply aside "$to"
 control=$(control_text "$data")
 reply checkpoint "$(printf '%s\n' "$control" | sed -n 's/^Latest checkpoint location: //p')"
+# A WAL directory of its own is a link to where the container has it.
+wal=$data/$wal_directory
+[ -L "$wal" ] && wal=$(on_host "$(readlink "$wal")")
 kilobytes() { du -sk "$1" 2>/dev/null | awk 'NR == 1 { print $1 }'; }
 
 # What was read is kept: after a rewind was begun, the WAL in the data directory is not the node's own any more.
@@ -31,7 +34,7 @@ if [ ! -e "$to/listing.tsv" ]; then
         [ -n "$timeline" ] || continue
         set -- -p "/pgdata/$wal_directory" -t "$timeline" -s "$from"
         [ -n "$until" ] && set -- "$@" -e "$until"
-        docker run --rm --name "$container-lost" --network none --user "$owner" -e LC_ALL=C -e TZ=UTC \
+        docker run --rm --name "$container-lost" --network none --user "$owner" -e LC_ALL=C -e TZ=UTC $(place_mounts data) \
           --mount "type=bind,src=$data,dst=/pgdata,readonly" --entrypoint "$program" "$image" "$@" 2>"$to/waldump.err" </dev/null
         printf 'stretch\t%s\t%s\t%s\n' "$timeline" "$from" "$(tail -n 1 "$to/waldump.err")" >>"$to/listing.new"
       done
@@ -55,20 +58,20 @@ if [ ! -e "$to/wal.kept" ] && ! half_rewound && [ -n "$stretches" ]; then
   # Names are compared as text: the digits after the timeline are the place in the WAL.
   printf '%s\n' "$stretches" | while read -r timeline from until; do
     [ -n "$timeline" ] || continue
-    some=$(ls "$data/$wal_directory" | awk 'length($0) == 24 && /^[0-9A-F]*$/ { print; exit }')
+    some=$(ls "$wal" | awk 'length($0) == 24 && /^[0-9A-F]*$/ { print; exit }')
     [ -n "$some" ] || continue
-    bytes=$(stat -c %s "$data/$wal_directory/$some")
+    bytes=$(stat -c %s "$wal/$some")
     high=${from%/*}; low=${from#*/}
     digits=$(printf '%08X%08X' "0x$high" "$((0x$low / bytes))")
     ends=
     end=$(sed -n 's/^range	[^	]*	\([^	]*\)	.*/\1/p' "$to/listing.tsv")
     [ -n "$end" ] && ends=$(printf '%08X%08X' "0x${end%/*}" "$((0x${end#*/} / bytes))")
-    ls "$data/$wal_directory" | awk -v timeline="$(printf '%08X' "$timeline")" -v from="$digits" -v end="$ends" '
+    ls "$wal" | awk -v timeline="$(printf '%08X' "$timeline")" -v from="$digits" -v end="$ends" '
       length($0) == 24 && substr($0, 1, 8) == timeline && substr($0, 9) >= (from "") && (end == "" || substr($0, 9) <= (end ""))'
   done >"$to/segments"
-  ls "$data/$wal_directory" | grep '\.history$' >>"$to/segments"
+  ls "$wal" | grep '\.history$' >>"$to/segments"
   need=0
-  while read -r file; do need=$((need + $(kilobytes "$data/$wal_directory/$file"))); done <"$to/segments"
+  while read -r file; do need=$((need + $(kilobytes "$wal/$file"))); done <"$to/segments"
   free=$(df -Pk "$root" | awk 'NR == 2 { print $4 }')
   used=$(kilobytes "$root/aside")
   if [ -n "$budget" ] && [ $((used + need)) -gt $((budget * 1024)) ]; then
@@ -77,7 +80,7 @@ if [ ! -e "$to/wal.kept" ] && ! half_rewound && [ -n "$stretches" ]; then
   [ $((need + 65536)) -le "${free:-0}" ] ||
     give_up "room for what only this node holds under $root: found $free kB free; needed are $((need + 65536)) kB. Remove older folders in $root/aside, enlarge the disk, or allow it to be deleted: -e pg_keep_old_data=false"
   mkdir -p "$to/wal" "$to/conf"
-  while read -r file; do cp -p "$data/$wal_directory/$file" "$to/wal/$file" || give_up "cannot copy $file to $to/wal"; done <"$to/segments"
+  while read -r file; do cp -p "$wal/$file" "$to/wal/$file" || give_up "cannot copy $file to $to/wal"; done <"$to/segments"
   for file in "$data"/*.conf "$data/PG_VERSION" "$data/backup_label"; do [ -f "$file" ] && cp -p "$file" "$to/conf/"; done
   printf '%s\n' "$control" >"$to/conf/control.txt"
   docker logs --tail 2000 "$container" >"$to/server.log" 2>&1 </dev/null
@@ -94,7 +97,9 @@ if [ -n "$whole" ] && [ ! -e "$to/data" ] && ! half_rewound; then
   used=$(kilobytes "$root/aside")
   free=$(df -Pk "$root" | awk 'NR == 2 { print $4 }')
   limit=$((${budget:-10240} * 1024))
-  if [ $((used + size)) -gt "$limit" ]; then
+  if [ -n "$places" ]; then
+    reply not_whole "tablespaces or WAL lie outside its data directory"
+  elif [ $((used + size)) -gt "$limit" ]; then
     reply not_whole "its data directory takes $((size / 1024)) MB beside $((used / 1024)) MB in $root/aside; allowed are $((limit / 1024)) MB (pg_aside_budget_mb)"
   elif [ $((2 * size + 65536)) -gt "${free:-0}" ]; then
     reply not_whole "its data directory takes $((size / 1024)) MB, and of $((free / 1024)) MB free as much again must stay"

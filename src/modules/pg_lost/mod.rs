@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
 use crate::modules::pg_node::{
-    CONTROL, NODE, REWIND, Settings, container_arg, data_arg, image_arg, major_arg, owner_arg,
-    root_arg,
+    CONTROL, NODE, PLACES, REWIND, Settings, container_arg, data_arg, image_arg, major_arg,
+    owner_arg, places_arg, root_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
@@ -60,6 +60,7 @@ with `whole`, the data directory too where it fits. What cannot be read is said,
         owner_arg(),
         image_arg(),
         major_arg(),
+        places_arg(),
         arg("programs", ArgKind::Dict, "Programs of the image. Left out: what `pg_image` found."),
     ],
     free_form: None,
@@ -122,6 +123,7 @@ impl Module for PgLost {
             .then(NODE)
             .then(CONTROL)
             .then(REWIND)
+            .then(PLACES)
             .then(include_str!("keep.sh"))
             .var("container", settings.text("container")?)
             .var("superuser", "")
@@ -131,6 +133,7 @@ impl Module for PgLost {
             .var("image", settings.text("image")?)
             .var("wal_directory", dialect.wal.directory)
             .var("program", program)
+            .var("places", settings.places()?)
             .var("awk", include_str!("read.awk"))
             .var("stretches", stretches)
             .var_or_empty("budget", budget)

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::modules::action::{OneTrip, VERBS, verdict};
 use crate::modules::pg_node::{
-    CONTROL, NODE, REWIND, Settings, container_arg, data_arg, image_arg, major_arg, owner_arg,
-    root_arg,
+    CONTROL, NODE, PLACES, REWIND, Settings, container_arg, data_arg, image_arg, major_arg,
+    owner_arg, places_arg, root_arg,
 };
 use crate::modules::{
     Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Module, Reach, TaskContext, arg,
@@ -42,6 +42,7 @@ role, which `pg_role` lets read files of the data directory; before 11 only the 
         owner_arg(),
         image_arg(),
         major_arg(),
+        places_arg(),
         arg("secrets", ArgKind::Path, "Folder of the passfile. Left out: what `pg_require` found."),
         arg("volume", ArgKind::Path, "The image's volume. Left out: what `pg_image` found."),
         arg(
@@ -81,6 +82,7 @@ impl Module for PgRewind {
             .then(NODE)
             .then(CONTROL)
             .then(REWIND)
+            .then(PLACES)
             .then(include_str!("rewind.sh"))
             .var("container", settings.text("container")?)
             .var("superuser", "")
@@ -89,6 +91,7 @@ impl Module for PgRewind {
             .var("owner", settings.text("owner")?)
             .var("image", settings.text("image")?)
             .var("secrets", settings.text("secrets")?)
+            .var("places", settings.places()?)
             .var("volume", settings.text("volume")?)
             .var("pgdata", settings.text("pgdata")?)
             .var("host", args.required("host")?)

@@ -13,7 +13,7 @@ log=$root/rewind.log
 one_off() { # NETWORK PROGRAM WORDS...
   network=$1; program=$2; shift 2
   docker run --rm --name "$container-rewind" --network "$network" --user "$owner" -e LC_ALL=C -e "PGPASSFILE=/run/matron/$passfile" \
-    --mount "type=bind,src=$root/data,dst=$volume" --mount "type=bind,src=$secrets,dst=/run/matron,readonly" \
+    --mount "type=bind,src=$root/data,dst=$volume" --mount "type=bind,src=$secrets,dst=/run/matron,readonly" $(place_mounts data) \
     --entrypoint "$program" "$image" "$@" 2>&1 </dev/null
 }
 fence() {
