@@ -25,6 +25,8 @@ mod life;
 mod lock;
 #[path = "lab/matrix.rs"]
 mod matrix;
+#[path = "lab/plan.rs"]
+mod plan;
 #[path = "lab/rejoin.rs"]
 mod rejoin;
 #[path = "lab/ward.rs"]
@@ -48,9 +50,16 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests share hosts: one at a time.
     arguments.test_threads = Some(1);
-    let tests: Vec<Test> =
-        [hosts::TESTS, cluster::TESTS, lock::TESTS, adopt::TESTS, guard::TESTS, rejoin::TESTS]
-            .concat();
+    let tests: Vec<Test> = [
+        hosts::TESTS,
+        cluster::TESTS,
+        lock::TESTS,
+        adopt::TESTS,
+        guard::TESTS,
+        rejoin::TESTS,
+        plan::TESTS,
+    ]
+    .concat();
     let wanted =
         |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
     let needed = !arguments.list && tests.iter().any(|(name, _)| wanted(name));

@@ -117,6 +117,9 @@ pub(super) struct RunFlags {
     /// Show each script before it is sent, secrets masked
     #[arg(long)]
     pub(super) show_scripts: bool,
+    /// Rehearse; set by `matron pg plan`.
+    #[arg(skip)]
+    pub(super) plan: bool,
     /// Keep run records here [default: $XDG_STATE_HOME/matron or ~/.local/state/matron]
     #[arg(long, value_name = "FOLDER", env = "MATRON_STATE_DIR")]
     pub(super) state_dir: Option<PathBuf>,

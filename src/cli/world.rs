@@ -20,7 +20,7 @@ use crate::event::{Event, EventSink, Fan};
 use crate::inventory::Inventory;
 use crate::playbook::{self, Playbook};
 use crate::record::Recorder;
-use crate::report::{JsonLines, Look, Minimal, Plain, Screen, Show, Tty};
+use crate::report::{JsonLines, Look, Minimal, Plain, Rehearsal, Screen, Show, Tty};
 use crate::secret::{Redactor, Secret};
 use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Fault, Files, Severity, Sources};
 use crate::transport::HostKeys;
@@ -220,6 +220,7 @@ impl RunRequest {
             force_handlers: self.tasks.force_handlers || config.flag("DEFAULT_FORCE_HANDLERS"),
             show_scripts: self.run.show_scripts,
             defaults: defaults(config)?,
+            plan: self.run.plan,
             purpose: purpose(),
         })
     }
@@ -412,6 +413,7 @@ impl Ready {
         };
         match self.request.run.output {
             Output::Json => Arc::new(JsonLines::new(std::io::stdout())),
+            Output::Text if options.plan => Arc::new(Rehearsal::new(std::io::stdout())),
             Output::Text if self.request.look == Form::Minimal => {
                 Arc::new(Minimal::new(std::io::stdout()))
             }

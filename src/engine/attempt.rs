@@ -14,7 +14,7 @@ use crate::engine::files::TaskFiles;
 use crate::engine::result::Finished;
 use crate::engine::task::{Job, Single, condition_failed, evaluating, masked, unmet};
 use crate::engine::view::{View, shown, value_of};
-use crate::engine::{facts, scene::Run};
+use crate::engine::{facts, rehearse, scene::Run};
 use crate::event::Event;
 use crate::modules::{Args, CheckMode, Mode, Module, TaskContext};
 use crate::names::HostName;
@@ -33,6 +33,8 @@ pub(crate) struct Attempt<'a> {
     job: &'a Job,
     view: &'a View,
     search: &'a Arc<[PathBuf]>,
+    /// Whether it is done at all is not known yet (a rehearsal).
+    uncertain: bool,
 }
 
 /// What stays the same from try to try.
@@ -49,7 +51,12 @@ struct Ready {
 
 impl<'a> Attempt<'a> {
     pub(crate) fn new(job: &'a Job, view: &'a View, search: &'a Arc<[PathBuf]>) -> Self {
-        Self { job, view, search }
+        Self { job, view, search, uncertain: false }
+    }
+
+    /// Says that a rehearsal does not know whether this is done at all.
+    pub(crate) fn uncertain(self, uncertain: bool) -> Self {
+        Self { uncertain, ..self }
     }
 
     fn stage(&self) -> &Run {
@@ -70,7 +77,7 @@ impl<'a> Attempt<'a> {
         let ready = match self.ready(delegated.clone()) {
             Ok(ready) => ready,
             Err(finished) => {
-                let mut single = Single::of(*finished);
+                let mut single = Single::of(self.rehearsed(*finished));
                 single.delegated = delegated;
                 return single;
             }
@@ -80,6 +87,16 @@ impl<'a> Attempt<'a> {
         single.delegate_facts = ready.delegate_facts;
         single.delegated = ready.delegated;
         single
+    }
+
+    /// In a rehearsal, arguments that cannot be told yet are no failure.
+    fn rehearsed(&self, finished: Finished) -> Finished {
+        if !self.stage().world.options.plan || !finished.is_bad() {
+            return finished;
+        }
+        let why = finished.data.get("msg").and_then(|msg| msg.as_str()).unwrap_or_default();
+        let what = format!("what {} is given", self.job.plan.task.action.name);
+        rehearse::unknown(self.stage(), &self.job.host, &what, why)
     }
 
     fn delegate(&self) -> Result<Option<HostName>, AddressError> {
@@ -198,6 +215,15 @@ impl<'a> Attempt<'a> {
 
     async fn tries(&self, ready: &Ready) -> Finished {
         let task = &self.job.plan.task;
+        if self.stage().world.options.plan {
+            let finished = self.once(ready).await;
+            let mut finished =
+                rehearse::soften(self.stage(), &self.job.host, ready.module, finished);
+            if !rehearse::is_undone(&finished) {
+                self.judge(&mut finished);
+            }
+            return finished;
+        }
         if task.until.is_none() && task.retries.is_none() {
             let mut finished = self.once(ready).await;
             self.judge(&mut finished);
@@ -368,13 +394,23 @@ impl<'a> Attempt<'a> {
             };
             match ready.module.parse(&mut ready.args.clone(), &context) {
                 Ok(action) => action,
-                Err(error) => return Finished::of(Outcome::failed(error.message)),
+                Err(error) => {
+                    return self.rehearsed(Finished::of(Outcome::failed(error.message)));
+                }
             }
         };
+        let mut mode = ready.mode;
+        if run.world.options.plan {
+            if self.uncertain || !rehearse::is_done(ready.module, &ready.args) {
+                let name = ready.module.doc().name;
+                return rehearse::show(run, &job.host, &ready.way, name, action, mode);
+            }
+            mode.check |= ready.module.observes(&ready.args);
+        }
         let outcome = match ready.timeout {
-            None => Box::pin(drive.run(action, ready.mode)).await,
+            None => Box::pin(drive.run(action, mode)).await,
             Some(seconds) => {
-                let mut running = Box::pin(drive.run(action, ready.mode));
+                let mut running = Box::pin(drive.run(action, mode));
                 tokio::select! {
                     outcome = &mut running => outcome,
                     () = tokio::time::sleep(Duration::from_secs(seconds)) => {

@@ -6,7 +6,7 @@
 //! `task.rs` and `attempt.rs` (one task on one host: loop, when, until, register ...), `include.rs`, `handlers.rs`,
 //! `settle.rs` (what a finished task does to the run), `connection.rs` (variables to an address), `drive.rs` (an action's
 //! steps over a connection), `scene.rs` (what tasks share), `magic.rs`, `facts.rs`, `conductor.rs` (plays, batches, recap),
-//! `locks.rs` (locks on hosts), `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
+//! `locks.rs` (locks on hosts), `rehearse.rs` (`matron pg plan`), `list.rs` and `adhoc.rs`. Does not: words for people, reading argv or environment.
 
 mod adhoc;
 mod arguments;
@@ -26,6 +26,7 @@ mod list;
 mod locks;
 mod magic;
 mod naming;
+mod rehearse;
 mod result;
 mod scene;
 mod settle;
@@ -103,6 +104,8 @@ pub struct Options {
     pub show_scripts: bool,
     /// What settings say where playbook and flags are silent.
     pub defaults: Defaults,
+    /// Rehearse: look, decide, show every act and do none.
+    pub plan: bool,
     /// What this run is, in words for others who want the same hosts: `pid 4711: matron pg setup`.
     pub purpose: String,
 }

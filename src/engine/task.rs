@@ -14,7 +14,7 @@ use crate::engine::include::Include;
 use crate::engine::result::{Finished, of_loop};
 use crate::engine::scene::Scene;
 use crate::engine::view::{View, shown, value_of};
-use crate::engine::{arguments, include, magic};
+use crate::engine::{arguments, include, magic, rehearse};
 use crate::event::Event;
 use crate::names::HostName;
 use crate::outcome::Effect;
@@ -174,6 +174,15 @@ impl Job {
                 // A loop over something that is not there is no error where `when` leaves the task out.
                 if let Ok(Some(unmet)) = unmet(&self.plan.when, view) {
                     return self.end(Finished::unmet(unmet));
+                }
+                if self.scene.run.world.options.plan {
+                    let run = &self.scene.run;
+                    return self.end(rehearse::unknown(
+                        run,
+                        &self.host,
+                        "what it loops over",
+                        &error,
+                    ));
                 }
                 return self.end(Finished::failed(error));
             }
@@ -378,14 +387,24 @@ impl Job {
     }
 
     async fn single(&self, view: &View, search: &Arc<[PathBuf]>) -> Single {
+        let mut uncertain = false;
         match unmet(&self.plan.when, view) {
             Ok(None) => {}
             Ok(Some(condition)) => return Single::of(Finished::unmet(condition)),
+            Err(error) if self.scene.run.world.options.plan => {
+                uncertain = true;
+                let unknown = "whether this is done";
+                rehearse::unknown(&self.scene.run, &self.host, unknown, &error.message);
+            }
             Err(error) => return Single::of(condition_failed(&error)),
         }
         match self.plan.kind {
+            // What would be included, or ended, is not known.
+            _ if uncertain && !matches!(self.plan.kind, TaskKind::Module) => {
+                Single::of(Finished::unmet(Json::Null))
+            }
             TaskKind::Module | TaskKind::GatherFacts => {
-                Box::pin(Attempt::new(self, view, search).run()).await
+                Box::pin(Attempt::new(self, view, search).uncertain(uncertain).run()).await
             }
             TaskKind::Meta => {
                 let action = &self.plan.task.action;

@@ -107,6 +107,10 @@ impl Module for Find {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let use_regex = args.boolean("use_regex", false)?;
         let names = |name: &str| -> Result<Vec<Regex>, ArgError> {

@@ -214,6 +214,11 @@ pub trait Module: Send + Sync {
 
     /// Turns templated arguments into an action. Fails on values that are wrong in themselves.
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError>;
+
+    /// Tells whether it only ever looks at a host with these arguments, so that a rehearsal may run it (in check mode).
+    fn observes(&self, _args: &Args) -> bool {
+        false
+    }
 }
 
 /// One task on one host, as a state machine without I/O.

@@ -64,7 +64,7 @@ else
         "$program" --version 2>/dev/null | while read -r name _ version _; do echo "$name $version"; done
       done' 2>&1 </dev/null) ||
     give_up "the image $image does not behave as a PostgreSQL image: $probe"
-  mkdir -p /var/cache/matron 2>/dev/null && printf '%s\n' "$probe" >"$known.$$" 2>/dev/null && mv -f "$known.$$" "$known"
+  [ -z "$check" ] && mkdir -p /var/cache/matron 2>/dev/null && printf '%s\n' "$probe" >"$known.$$" 2>/dev/null && mv -f "$known.$$" "$known"
 fi
 reply probe "$probe"
 "#;
@@ -78,6 +78,7 @@ struct Ask {
     image: String,
     pull: bool,
     pulled: bool,
+    check: bool,
     root: String,
     pgdata_wanted: String,
 }
@@ -87,6 +88,10 @@ impl Module for PgImage {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let pull = args.choice("pull", &["missing", "never"], "missing")? == "missing";
         let settings = Settings::new(args, cx)?;
@@ -94,6 +99,7 @@ impl Module for PgImage {
             image: settings.text("image")?,
             pull,
             pulled: false,
+            check: false,
             root: settings.text("root")?,
             pgdata_wanted: settings.maybe("pgdata_wanted").unwrap_or_default(),
         }))
@@ -102,13 +108,15 @@ impl Module for PgImage {
 
 impl Ask {
     fn inspect(&self) -> Step {
-        let script = Script::new(VERBS).then(INSPECT).var("image", &self.image);
+        let script =
+            Script::new(VERBS).then(INSPECT).var("image", &self.image).flag("check", self.check);
         Step::Send(script.within(Duration::from_secs(120)))
     }
 }
 
 impl Action for Ask {
-    fn begin(&mut self, _mode: Mode) -> Step {
+    fn begin(&mut self, mode: Mode) -> Step {
+        self.check = mode.check;
         self.inspect()
     }
 
@@ -240,6 +248,7 @@ mod tests {
             image: "lab/postgres:18".to_owned(),
             pull: true,
             pulled: false,
+            check: false,
             root: "/srv/ward".to_owned(),
             pgdata_wanted: wanted.to_owned(),
         }

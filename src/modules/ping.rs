@@ -31,6 +31,10 @@ impl Module for Ping {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, _cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let data = args.text("data")?.unwrap_or_else(|| "pong".to_owned());
         let script = Script::new("reply ping \"$data\"").var("data", &data);

@@ -48,6 +48,10 @@ impl Module for Slurp {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let script = Script::new(HOST_PATHS).then(READ).var("src", args.required("src")?);
         let script = environment::with(script, &environment::exports(cx)?);

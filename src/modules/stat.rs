@@ -71,6 +71,10 @@ impl Module for Stat {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let sum = args.choice("checksum_algorithm", ALGORITHMS, "sha1")?;
         let checksum = args.boolean("get_checksum", true)?;

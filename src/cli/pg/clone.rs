@@ -18,7 +18,7 @@ pub(super) struct Clone {
     #[arg(long)]
     no_verify: bool,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// Runs the playbook with what was asked for as variables.

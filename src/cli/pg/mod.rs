@@ -5,6 +5,7 @@
 
 mod act;
 mod clone;
+mod plan;
 mod rejoin;
 mod start;
 mod status;
@@ -14,6 +15,7 @@ use clap::{Args, Subcommand};
 
 use self::act::{act, act_told};
 use self::clone::{Clone, clone};
+use self::plan::{Plan, plan};
 use self::rejoin::{Rejoin, rejoin};
 use self::start::{Start, start};
 use self::status::status;
@@ -45,6 +47,8 @@ enum PgVerb {
     Adopt(Acting),
     /// Bring a former primary back as a standby (rejoin.yml)
     Rejoin(Rejoin),
+    /// Show what a verb would do, host by host and script by script, and do nothing
+    Plan(Plan),
     /// Start what is stopped, where that cannot make a second primary (start.yml)
     Start(Start),
 }
@@ -82,6 +86,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
         PgVerb::Adopt(acting) => act_told(acting, "adopt").await,
         PgVerb::Rejoin(wanted) => rejoin(wanted).await,
+        PgVerb::Plan(wanted) => plan(wanted).await,
         PgVerb::Start(wanted) => start(wanted).await,
     }
 }

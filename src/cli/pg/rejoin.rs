@@ -15,7 +15,7 @@ pub(super) struct Rejoin {
     #[arg(long, value_name = "HOST")]
     node: Option<String>,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -13,7 +13,7 @@ pub(super) struct Start {
     #[arg(long, value_name = "HOST")]
     node: Option<String>,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// Runs the playbook with who wants it and why, which the guards' logs on the hosts keep.

@@ -80,6 +80,10 @@ impl Module for PgAdopt {
         &DOC
     }
 
+    fn observes(&self, args: &Args) -> bool {
+        args.text("state").is_ok_and(|state| state.as_deref() != Some("taken"))
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let settings = Settings::new(args, cx)?;
         let named = args.text("name")?.filter(|name| !name.is_empty());

@@ -118,6 +118,10 @@ impl Module for PgObserve {
         &DOC
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         let settings = Settings::new(args, cx)?;
         let within = args.integer("timeout")?.and_then(|number| u64::try_from(number).ok());

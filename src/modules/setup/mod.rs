@@ -99,6 +99,10 @@ impl Module for Setup {
         &SETUP
     }
 
+    fn observes(&self, _args: &Args) -> bool {
+        true
+    }
+
     fn parse(&self, args: &mut Args, _cx: &TaskContext<'_>) -> Result<Box<dyn Action>, ArgError> {
         parse(args)
     }
