@@ -120,7 +120,7 @@ fn smoke() -> ExitCode {
     trials.push(Trial::test("a_failover_that_is_killed_half_way_is_finished_by_the_next", || {
         let ward = std::env::var("MATRON_LAB_WARD").unwrap_or_else(|_| "chaossmoke".to_owned());
         let mut hosts = hosts::Hosts::new(&ward, Path::new(BUILT)).map_err(Failed::from)?;
-        let schedule = schedule::sweep(Verb::Failover, 2, Twist::KillMatron, 9);
+        let schedule = schedule::sweep(Verb::Failover, 2, Twist::KillMatron, 26);
         let ended = one(&mut hosts, &schedule);
         if std::env::var_os("MATRON_LAB_KEEP").is_none() {
             hosts.down().map_err(Failed::from)?;

@@ -353,9 +353,9 @@ impl Dice {
         }
         let verb = self.pick(&[(5, Verb::Failover), (3, Verb::Rejoin), (2, Verb::Setup)]);
         let tasks = match verb {
-            Verb::Setup => 60,
-            Verb::Failover => 20,
-            Verb::Rejoin => 45,
+            Verb::Setup => 70,
+            Verb::Failover => 30,
+            Verb::Rejoin => 55,
         };
         let twist = self.chance(60).then(|| self.twist(nodes, tasks));
         steps.push(Step::Run(verb, twist));
