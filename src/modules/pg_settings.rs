@@ -42,6 +42,14 @@ The text comes from a template, or from `settings`. A server that does not run r
             "Settings and their values instead of a template; an empty mapping empties the file.",
         ),
         ArgDoc { default: "matron.conf", ..arg("name", ArgKind::Choice(NAMES), "The file.") },
+        ArgDoc {
+            default: "false",
+            ..arg(
+                "grow",
+                ArgKind::Bool,
+                "On a standby before its primary is changed: takes the settings only when one grows that a standby may not have less of than its primary, and lets none of those shrink.",
+            )
+        },
         container_arg(),
         superuser_arg(),
         data_arg(),
@@ -70,6 +78,7 @@ if [ "$(pg_state)" = running ]; then
   [ "${newest:-0}" -ge "$pg_out" ] && reply stale 1
   [ "${newest:-0}" -gt "$pg_out" ] && reply never_loaded 1
   if [ -n "$pending_sql" ]; then pg_must "$pending_sql"; reply pending "$pg_out"; fi
+  if [ -n "$floor_sql" ]; then pg_must "$floor_sql"; reply floor "$pg_out"; fi
 fi
 exit 0
 "#;
@@ -112,11 +121,48 @@ const PENDING: &str = "select coalesce(string_agg(name, ', ' order by name), '')
 const ERRORS: &str = "select coalesce(string_agg(coalesce(name, sourcefile) || ': ' || error, ', '), '') from pg_file_settings \
 where error is not null and error <> 'setting could not be applied'";
 
+/// Settings of which a standby may not have less than its primary: it stops, or stops replaying, where the primary's WAL says more.
+const FLOOR: &[&str] = &[
+    "max_connections",
+    "max_worker_processes",
+    "max_wal_senders",
+    "max_prepared_transactions",
+    "max_locks_per_transaction",
+];
+
+/// Returns the settings as a standby takes them before its primary does: those that grow, and none of [`FLOOR`] smaller than it is
+/// now. `None` when nothing grows. `now` has a line a setting, `name|value`.
+fn grown(wanted: &str, now: &str) -> Option<String> {
+    let mut text = wanted.trim_end().to_owned();
+    let mut grows = false;
+    for (name, now) in now.lines().filter_map(|line| line.split_once('|')) {
+        let Some(number) = number_of(wanted, name) else { continue };
+        let Ok(now) = now.trim().parse::<u64>() else { continue };
+        grows |= number > now;
+        if number < now {
+            let _ = write!(text, "\n{name} = {now}");
+        }
+    }
+    text.push('\n');
+    grows.then_some(text)
+}
+
+/// Returns what a text of settings makes of a number; the last line counts.
+fn number_of(text: &str, name: &str) -> Option<u64> {
+    let value = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        let value = value.split('#').next().unwrap_or_default().trim().trim_matches('\'');
+        (key.trim() == name).then(|| value.parse().ok()).flatten()
+    };
+    text.lines().rev().find_map(value)
+}
+
 #[derive(Debug)]
 struct Write {
     name: &'static str,
     wanted: String,
     empty: bool,
+    grow: bool,
     container: String,
     superuser: String,
     data: String,
@@ -155,6 +201,7 @@ impl Module for PgSettings {
             name,
             wanted: format!("{}\n", wanted.trim_end()),
             empty,
+            grow: args.boolean("grow", false)?,
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             data: settings.text("data")?,
@@ -202,13 +249,29 @@ impl Write {
             .var("owner", &self.owner)
             .var("name", self.name)
             .var("pending_sql", if self.tells_pending { PENDING } else { "" })
+            .var("floor_sql", self.floor_sql())
             .var("errors_sql", if self.tells_pending { ERRORS } else { "" })
             .var("forget_sql", self.promise.as_ref().map_or("", |(forget, _)| forget))
             .var("tell_sql", self.promise.as_ref().map_or("", |(_, tell)| tell))
             .within(Duration::from_secs(60))
     }
 
+    /// Returns the question for what the server has now, when that counts.
+    fn floor_sql(&self) -> String {
+        if !self.grow {
+            return String::new();
+        }
+        let names: Vec<_> = FLOOR.iter().map(|name| literal(name)).collect();
+        format!("select name, setting from pg_settings where name in ({})", names.join(", "))
+    }
+
     fn after_read(&mut self, reply: &Reply) -> Step {
+        if self.grow {
+            match grown(&self.wanted, &reply.field("floor").unwrap_or_default()) {
+                Some(text) => self.wanted = text,
+                None => return self.done("", false),
+            }
+        }
         // An `x` was put behind each text so that the shell keeps its last line end.
         let whole = |key: &str| {
             reply.field(key).map(|text| text.strip_suffix('x').unwrap_or(&text).to_owned())
@@ -275,5 +338,31 @@ impl Action for Write {
 
     fn reach(&self) -> Reach {
         Reach::Visible
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn standby_takes_what_grows_before_its_primary_and_lets_nothing_shrink() {
+        let wanted = "# ours\nmax_wal_senders = 10\nmax_connections = '300'\nwork_mem = '8MB'\n";
+        let now = |connections: u32, senders: u32| {
+            format!(
+                "max_connections|{connections}\nmax_wal_senders|{senders}\nmax_worker_processes|8\n"
+            )
+        };
+        assert_eq!(grown(wanted, &now(300, 10)), None);
+        assert_eq!(grown(wanted, &now(400, 10)), None, "it shrinks: the primary is first");
+        assert_eq!(grown(wanted, &now(100, 10)).as_deref(), Some(wanted));
+        assert_eq!(grown(wanted, &now(100, 20)), Some(format!("{wanted}max_wal_senders = 20\n")));
+    }
+
+    #[test]
+    fn last_line_of_a_setting_counts() {
+        let text = "max_connections = 100 # site\nmax_connections_x = 5\n max_connections='200'\n";
+        assert_eq!(number_of(text, "max_connections"), Some(200));
+        assert_eq!(number_of(text, "max_wal_senders"), None);
     }
 }
