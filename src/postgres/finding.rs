@@ -69,6 +69,11 @@ pub enum Finding {
     Unfenced,
     /// A rewind of it was begun and did not end.
     HalfRewound,
+    /// A switchover was begun and not finished.
+    HandingOver {
+        /// The node that shall take over.
+        to: String,
+    },
     /// An open debt.
     Owed(Debt),
     /// A restart policy would start it behind the guard's back.
@@ -190,6 +195,10 @@ impl fmt::Display for Finding {
             Self::NotRunning { role } => write!(f, "does not run ({})", role.word()),
             Self::Unfenced => f.write_str("was a primary and is not fenced"),
             Self::HalfRewound => f.write_str("was being rewound, and that did not end"),
+            Self::HandingOver { to } => write!(
+                f,
+                "was handing over to {to}, and that did not end: finish it with matron pg switchover --to {to}"
+            ),
             Self::Owed(debt) => write!(
                 f,
                 "owed: {} was not fenced when {} was promoted ({}): {}",
@@ -273,6 +282,7 @@ impl Finding {
             | Self::NotRunning { .. }
             | Self::Unfenced
             | Self::HalfRewound
+            | Self::HandingOver { .. }
             | Self::Owed(_)
             | Self::RestartPolicy { .. }
             | Self::OtherImage { .. }
@@ -322,6 +332,9 @@ pub(super) fn of_node(view: &View, node: &Node, seen: &Observation) -> Vec<Findi
     }
     if seen.rewind.interrupted {
         out.push(Finding::HalfRewound);
+    }
+    if let Some(mark) = &seen.handover {
+        out.push(Finding::HandingOver { to: mark.to.clone() });
     }
     if let Some(why) = &seen.trouble {
         out.push(Finding::Trouble { why: why.clone() });

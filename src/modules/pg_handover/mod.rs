@@ -327,6 +327,7 @@ impl Node<'_, '_> {
         Ok(Self::one(
             self.script(&[OLD_BACK])?
                 .var("timeout", timeout.to_string())
+                .var("write", write(self.dialect))
                 .within(Duration::from_secs(timeout + 120)),
         ))
     }
@@ -348,11 +349,7 @@ impl Node<'_, '_> {
 fn verify(dialect: &Dialect) -> String {
     let (word, position) = (dialect.wal.word, dialect.wal.position);
     let walfile = format!("pg_{word}file_name");
-    let write = if dialect.emits_messages {
-        "begin; select txid_current(); select pg_logical_emit_message(true, 'matron', 'it takes writes'); commit;"
-    } else {
-        "select pg_create_restore_point('matron');"
-    };
+    let write = write(dialect);
     format!(
         "set statement_timeout = '60s';
 do $$ begin while pg_is_in_recovery() loop perform pg_sleep(0.002); end loop; end $$;
@@ -365,6 +362,15 @@ set statement_timeout = '20s';
 {write}
 select 'matron confirmed ' || pg_current_{word}_insert_{position}();"
     )
+}
+
+/// Returns a transaction that leaves nothing behind.
+const fn write(dialect: &Dialect) -> &'static str {
+    if dialect.emits_messages {
+        "begin; select txid_current(); select pg_logical_emit_message(true, 'matron', 'it takes writes'); commit;"
+    } else {
+        "select pg_create_restore_point('matron');"
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -19,4 +19,6 @@ until serves; do
   [ "$tries" -lt 900 ] || give_up "the server in container $container takes no writes yet: $(docker logs --tail 3 "$container" 2>&1)"
   sleep 0.1 2>/dev/null || sleep 1
 done
+# A write of its own: whether a standby confirms it is another matter, and that one may be what was lost.
+pg_must "set synchronous_commit = local; $write"
 rm -f "$etc/handover" "$etc/fenced"

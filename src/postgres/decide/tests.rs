@@ -7,6 +7,7 @@ mod protection;
 mod rejoin;
 mod setup;
 mod start;
+mod switchover;
 mod upstream;
 mod view;
 

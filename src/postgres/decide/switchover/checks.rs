@@ -2,7 +2,9 @@
 
 use super::super::Refusal;
 use super::super::checks::Checklist;
+use super::super::gate::compare;
 use super::Limits;
+use crate::postgres::finding::Ground;
 use crate::postgres::lsn::bytes_for_people;
 use crate::postgres::observation::{Observation, Role};
 use crate::postgres::view::{Node, View};
@@ -240,27 +242,13 @@ impl Pair<'_> {
                 "Both run the same major: WAL of one means nothing to another.",
             ),
         );
-        let mut same = |check: &str, own: &str, other: &str, word: &str| {
-            if own.is_empty() || other.is_empty() {
-                list.noted(Some(name), check, "unknown", "the primary's");
-                return;
+        let (own, other) = (Ground::of(own), Ground::of(other));
+        for compared in compare((name, &own), (&self.primary.name, &other)) {
+            match compared.refusal {
+                None => list.passed(None, &compared.name, compared.value, &compared.limit),
+                Some(refusal) => list.failed(None, refusal),
             }
-            list.check(
-                Some(name),
-                own == other,
-                Refusal::new(
-                    check,
-                    own,
-                    other,
-                    "Text may sort otherwise there and indexes be wrong: bring both to one image first (matron pg setup).",
-                )
-                .unless_accepted(format!("{name}-{word}")),
-            );
-        };
-        let digest = |seen: &Observation| seen.container.image_id.clone();
-        same("image", &digest(own), &digest(other), "image-differs");
-        let libc = |seen: &Observation| seen.container.libc.clone().unwrap_or_default();
-        same("C library", &libc(own), &libc(other), "libc-differs");
+        }
     }
 
     fn host_of_candidate(&self, list: &mut Checklist<'_>) {
