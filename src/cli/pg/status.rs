@@ -21,6 +21,7 @@ use self::text::Page;
 use crate::cli::failure::{Failure, Kind};
 use crate::cli::files::bundled;
 use crate::cli::flags::{BecomeFlags, ConnectFlags, HostFlags, RunFlags};
+use crate::cli::keyring::VaultFlags;
 use crate::cli::world::{Form, Listener, Ready, RunRequest, is_colourful};
 use crate::cli::{say, talk};
 use crate::event::{Event, EventSink};
@@ -39,12 +40,6 @@ const EVERY: u64 = 5;
     after_help = "Exit status: 0 every node was seen, whatever the state · 2 a host failed · 4 a node could not be asked. With --output nagios: 0 OK · 1 WARNING · 2 CRITICAL · 3 UNKNOWN, the worst of all clusters"
 )]
 pub(super) struct StatusArgs {
-    #[command(flatten)]
-    hosts: HostFlags,
-    #[command(flatten)]
-    connect: ConnectFlags,
-    #[command(flatten)]
-    become_flags: BecomeFlags,
     /// Form of the output
     #[arg(long, value_enum, default_value_t = StatusForm::Text)]
     output: StatusForm,
@@ -81,6 +76,15 @@ pub(super) struct StatusArgs {
     /// Keep run records here [default: $XDG_STATE_HOME/matron or ~/.local/state/matron]
     #[arg(long, value_name = "FOLDER", env = "MATRON_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    // Behind the verb's own: a heading lasts until the next one.
+    #[command(flatten)]
+    hosts: HostFlags,
+    #[command(flatten)]
+    connect: ConnectFlags,
+    #[command(flatten)]
+    become_flags: BecomeFlags,
+    #[command(flatten)]
+    vault: VaultFlags,
 }
 
 /// Forms of a status.
@@ -193,6 +197,7 @@ async fn look(args: StatusArgs) -> Result<u8, Failure> {
             forks: Some(args.forks),
             verbose: args.verbose,
             state_dir: args.state_dir.clone(),
+            vault: args.vault.clone(),
             ..RunFlags::default()
         },
         listeners: vec![Listener(gathering.clone())],
