@@ -29,6 +29,8 @@ mod matrix;
 mod plan;
 #[path = "lab/rejoin.rs"]
 mod rejoin;
+#[path = "lab/status.rs"]
+mod status;
 #[path = "lab/ward.rs"]
 mod ward;
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         guard::TESTS,
         rejoin::TESTS,
         plan::TESTS,
+        status::TESTS,
     ]
     .concat();
     let wanted =
