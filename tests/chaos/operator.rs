@@ -489,15 +489,21 @@ fn asks_for_time(text: &str) -> bool {
 
 fn said_in(line: &str) -> Option<Said> {
     let value: Value = serde_json::from_str(line).ok()?;
-    let found = value.get("clusters")?.get(0)?;
-    let text = |value: &Value, key: &str| Some(value.get(key)?.as_str()?.to_owned());
-    let findings = found.get("findings").and_then(Value::as_array)?.iter();
-    let findings =
-        findings.filter_map(|one| Some(format!("{} {}", text(one, "node")?, text(one, "text")?)));
-    let report: Vec<String> = [text(found, "reason")?].into_iter().chain(findings).collect();
+    let cluster = value.get("clusters")?.get(0)?;
+    let word = |from: &Value, key: &str| {
+        from.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let list = |key: &str| cluster.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let nodes = list("nodes").into_iter().map(|node| {
+        let upstream = word(&node, "upstream");
+        format!("{} {} {upstream}", word(&node, "name"), word(&node, "role"))
+    });
+    let findings = list("findings").into_iter().map(|finding| finding.to_string());
+    let report: Vec<String> =
+        std::iter::once(word(cluster, "reason")).chain(nodes).chain(findings).collect();
     Some(Said {
-        verdict: text(found, "verdict")?.replace('_', " "),
-        primary: text(found, "primary"),
+        verdict: cluster.get("verdict")?.as_str()?.replace('_', " "),
+        primary: cluster.get("primary").and_then(Value::as_str).map(str::to_owned),
         report: report.join(" / "),
     })
 }

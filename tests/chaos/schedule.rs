@@ -55,6 +55,7 @@ pub enum Verb {
     Setup,
     Failover,
     Rejoin,
+    Switchover,
 }
 
 /// One line of a schedule.
@@ -123,6 +124,7 @@ impl Verb {
             Self::Setup => "setup",
             Self::Failover => "failover",
             Self::Rejoin => "rejoin",
+            Self::Switchover => "switchover",
         }
     }
 }
@@ -131,7 +133,7 @@ impl FromStr for Verb {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Setup, Self::Failover, Self::Rejoin]
+        [Self::Setup, Self::Failover, Self::Rejoin, Self::Switchover]
             .into_iter()
             .find(|verb| verb.word() == word)
             .ok_or_else(|| format!("no verb: {word}"))
@@ -351,11 +353,17 @@ impl Dice {
             let ms = self.below(3000);
             steps.push(Step::Wait(ms));
         }
-        let verb = self.pick(&[(5, Verb::Failover), (3, Verb::Rejoin), (2, Verb::Setup)]);
+        let verb = self.pick(&[
+            (5, Verb::Failover),
+            (3, Verb::Rejoin),
+            (2, Verb::Setup),
+            (3, Verb::Switchover),
+        ]);
         let tasks = match verb {
             Verb::Setup => 70,
             Verb::Failover => 30,
             Verb::Rejoin => 55,
+            Verb::Switchover => 30,
         };
         let twist = self.chance(60).then(|| self.twist(nodes, tasks));
         steps.push(Step::Run(verb, twist));
@@ -369,7 +377,7 @@ impl Dice {
 /// Returns the schedules that interrupt a verb after its first, second ... task; the caller ends it when a run is over sooner.
 pub fn sweep(verb: Verb, nodes: u8, twist: Twist, at: u32) -> Schedule {
     let before: &[Step] = match verb {
-        Verb::Setup => &[],
+        Verb::Setup | Verb::Switchover => &[],
         Verb::Failover => &[Step::Do(Fault::Kill(Part::P))],
         Verb::Rejoin => &[
             Step::Do(Fault::Kill(Part::P)),
