@@ -12,6 +12,8 @@ pub type Step = (&'static str, fn(&Ward, u8) -> Result<(), String>);
 pub const STEPS: &[Step] = &[
     ("setup", set_up),
     ("again", second_run_changes_nothing),
+    ("switchover", switch_over),
+    ("and back", switch_over),
     ("failover", fail_over),
     ("rejoin", rejoin),
     ("setup after", set_up_after),
@@ -121,6 +123,23 @@ fn second_run_changes_nothing(ward: &Ward, major: u8) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The nodes change their parts, and nothing is lost.
+fn switch_over(ward: &Ward, major: u8) -> Result<(), String> {
+    let (old, new) = roles(ward)?;
+    ward.sql(old, "insert into t select max(n) + 1 from t")?;
+    let rows = ward.sql(old, "select count(*) || ' ' || max(n) from t")?;
+    pg(ward, "switchover", major, &[]).expect_code(0)?;
+    if roles(ward)? != (new, old) {
+        return Err(format!("{old} is the primary still"));
+    }
+    expect_sql(ward, new, "select count(*) || ' ' || max(n) from t", &rows)?;
+    expect_sql(ward, new, "select state from pg_stat_replication", "streaming")?;
+    ward.sql(new, "insert into t select max(n) + 1 from t")?;
+    let rows = ward.sql(new, "select count(*) from t")?;
+    expect_sql(ward, old, "select count(*) from t", &rows)?;
+    pg(ward, "status", major, &[]).expect_code(0)?.expect_says("healthy").map(drop)
 }
 
 /// The primary's host loses its power; the standby takes over with every row. Leaves the old primary's host down.
