@@ -5,17 +5,27 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::life::{self, STEPS};
+use super::adopt;
+use super::life::{self, STEPS, Step};
 use super::ward::{Size, Ward};
 
 /// Majors there are images of.
 const MAJORS: std::ops::RangeInclusive<u8> = 10..=18;
 
+/// Steps that only some majors are taken through, after the others.
+const MORE: &[(Step, fn(u8) -> bool)] = &[(("adopt", adopt::taken_over), |major| major == 11)];
+
+/// Returns all steps, and whether a major is taken through each.
+fn all() -> Vec<(Step, fn(u8) -> bool)> {
+    let always: fn(u8) -> bool = |_| true;
+    STEPS.iter().map(|step| (*step, always)).chain(MORE.iter().copied()).collect()
+}
+
 /// What became of a step.
 enum Cell {
     Passed(f64),
     Failed(f64),
-    /// It was not asked for.
+    /// It was not asked for, or is not for this major.
     Left,
 }
 
@@ -27,10 +37,7 @@ struct Wanted {
 
 impl Wanted {
     fn of(words: &[String]) -> Result<Self, String> {
-        let mut wanted = Self {
-            majors: MAJORS.collect(),
-            steps: STEPS.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        };
+        let mut wanted = Self { majors: MAJORS.collect(), steps: names() };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let (flag, inline) = match word.split_once('=') {
@@ -63,15 +70,14 @@ fn majors(list: &str) -> Result<Vec<u8>, String> {
     list.split(',').map(one).collect()
 }
 
+fn names() -> Vec<String> {
+    all().iter().map(|((name, _), _)| (*name).to_owned()).collect()
+}
+
 fn steps(list: &str) -> Result<Vec<String>, String> {
     let one = |word: &str| {
-        let word = word.trim();
-        let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
-        if names.contains(&word) {
-            Ok(word.to_owned())
-        } else {
-            Err(format!("--steps {word}: the steps are {}", names.join(", ")))
-        }
+        let found = names().into_iter().find(|name| name == word.trim());
+        found.ok_or_else(|| format!("--steps {word}: the steps are {}", names().join(", ")))
     };
     list.split(',').map(one).collect()
 }
@@ -110,8 +116,8 @@ pub fn run(words: &[String]) -> ExitCode {
 fn column(ward: &Ward, major: u8, wanted: &[String]) -> Vec<Cell> {
     let mut in_order = false;
     let mut cells = Vec::new();
-    for (at, (name, step)) in STEPS.iter().enumerate() {
-        if !wanted.iter().any(|want| want == name) {
+    for (at, ((name, step), applies)) in all().into_iter().enumerate() {
+        if !wanted.iter().any(|want| want == name) || !applies(major) {
             cells.push(Cell::Left);
             continue;
         }
@@ -135,7 +141,7 @@ fn column(ward: &Ward, major: u8, wanted: &[String]) -> Vec<Cell> {
 
 fn show(rows: &[(u8, Vec<Cell>)]) {
     print!("\n{:<6}", "major");
-    for (name, _) in STEPS {
+    for name in names() {
         print!(" {name:>14}");
     }
     println!();
