@@ -7,13 +7,19 @@ use std::time::Instant;
 
 use super::adopt;
 use super::life::{self, STEPS, Step};
+use super::rejoin;
 use super::ward::{Size, Ward};
 
 /// Majors there are images of.
 const MAJORS: std::ops::RangeInclusive<u8> = 10..=18;
 
 /// Steps that only some majors are taken through, after the others.
-const MORE: &[(Step, fn(u8) -> bool)] = &[(("adopt", adopt::taken_over), |major| major == 11)];
+const MORE: &[(Step, fn(u8) -> bool)] = &[
+    // By rewind where the image has the program, and copied with the reason said where it has not.
+    (("diverged", rejoin::by_itself), |_| true),
+    (("copy as told", rejoin::as_told), |major| ![10, 12].contains(&major)),
+    (("adopt", adopt::taken_over), |major| major == 11),
+];
 
 /// Returns all steps, and whether a major is taken through each.
 fn all() -> Vec<(Step, fn(u8) -> bool)> {
