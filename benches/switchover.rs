@@ -45,6 +45,7 @@ struct Wanted {
     major: u8,
     json: bool,
     keep: bool,
+    trace: bool,
 }
 
 impl Wanted {
@@ -55,6 +56,7 @@ impl Wanted {
             major: 17,
             json: false,
             keep: false,
+            trace: false,
         };
         let mut major = None;
         let mut words = words;
@@ -86,9 +88,10 @@ impl Wanted {
                     };
                 }
                 "--keep" => wanted.keep = true,
+                "--trace" => wanted.trace = true,
                 _ => {
                     return Err(format!(
-                        "'{word}' is not known here: --rounds, --peers, --systems, --pg, --output, --keep are"
+                        "'{word}' is not known here: --rounds, --peers, --systems, --pg, --output, --keep, --trace are"
                     ));
                 }
             }
@@ -219,6 +222,9 @@ fn measure(wanted: &Wanted) -> Result<bool, String> {
     let mut courses = Vec::new();
     for name in &wanted.systems {
         courses.push(Course::begin(&runtime, wanted.system(name)?)?);
+    }
+    for course in &mut courses {
+        course.pair.trace = wanted.trace;
     }
     let load = report::load();
     // In turn, so that all of them meet the same machine.

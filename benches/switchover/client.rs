@@ -16,6 +16,9 @@ pub const BEAT: Duration = Duration::from_millis(5);
 /// How long a node may take to accept a connection.
 const CONNECT: Duration = Duration::from_millis(250);
 
+/// How long a node may take from there to its answer to the password.
+const LET_IN: Duration = Duration::from_secs(1);
+
 /// How long an answer may take before the connection is given up.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -29,6 +32,18 @@ pub struct Pair {
     pub user: String,
     pub password: String,
     pub database: String,
+    /// Each attempt that fails is told on stderr, with its time on this clock.
+    pub trace: bool,
+    pub clock: Instant,
+}
+
+impl Pair {
+    /// Names the pair and its account; nothing is traced.
+    pub fn new(hosts: [String; 2], user: &str, password: &str, database: &str) -> Self {
+        let (user, password) = (user.to_owned(), password.to_owned());
+        let (database, clock) = (database.to_owned(), Instant::now());
+        Self { hosts, user, password, database, trace: false, clock }
+    }
 }
 
 /// A row that was acknowledged.
@@ -39,28 +54,42 @@ pub struct Row {
 }
 
 impl Pair {
-    fn config(&self, hosts: &[String], attributes: TargetSessionAttrs) -> Config {
+    fn config(&self, host: &str, attributes: TargetSessionAttrs) -> Config {
         let mut config = Config::new();
         config.user(&self.user).password(&self.password).dbname(&self.database);
         config.connect_timeout(CONNECT).application_name("bench").target_session_attrs(attributes);
-        for host in hosts {
-            config.host(host).port(5432);
-        }
+        config.host(host).port(5432);
         config
     }
 
+    /// Tries the nodes in their order, as libpq does, each with a limit of its own on the whole way in.
     async fn open(
         &self,
         hosts: &[String],
         attributes: TargetSessionAttrs,
     ) -> Result<tokio_postgres::Client, String> {
-        let config = self.config(hosts, attributes);
-        let opened = tokio::time::timeout(ANSWER, config.connect(NoTls)).await;
-        let (client, connection) = opened
-            .map_err(|_| format!("{}: no answer in time", hosts.join(", ")))?
-            .map_err(|error| format!("{}: {error}", hosts.join(", ")))?;
-        tokio::spawn(connection);
-        Ok(client)
+        let mut why = Vec::new();
+        for host in hosts {
+            let begun = Instant::now();
+            let config = self.config(host, attributes);
+            let failed = match tokio::time::timeout(LET_IN, config.connect(NoTls)).await {
+                Ok(Ok((client, connection))) => {
+                    tokio::spawn(connection);
+                    return Ok(client);
+                }
+                Ok(Err(error)) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    format!("{host}: {error}: {}", cause.unwrap_or_default())
+                }
+                Err(_) => format!("{host}: no answer in time"),
+            };
+            if self.trace {
+                let took = begun.elapsed().as_millis();
+                eprintln!("  {:?} client: after {took} ms: {failed}", self.clock.elapsed());
+            }
+            why.push(failed);
+        }
+        Err(why.join("; "))
     }
 
     /// Returns the node that takes writes and has a standby that streams and has applied all that was sent.
@@ -161,13 +190,20 @@ async fn write(pair: Pair, first: i64, rows: Arc<Mutex<Vec<Row>>>, stop: Cancell
         let Ok(insert) = client.prepare("insert into bench (n) values ($1)").await else {
             continue;
         };
+        let after = number + 1;
         while !stop.is_cancelled() {
             // A row that was not acknowledged may be there or not: its number is not used again.
             number += 1;
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&number];
             let done = tokio::time::timeout(ANSWER, client.execute(&insert, &values)).await;
             if !matches!(done, Ok(Ok(1))) {
+                if pair.trace {
+                    eprintln!("  {:?} client: row {number}: {done:?}", pair.clock.elapsed());
+                }
                 break;
+            }
+            if pair.trace && number == after {
+                eprintln!("  {:?} client: writes again", pair.clock.elapsed());
             }
             let row = Row { number, at: Instant::now() };
             rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);

@@ -72,12 +72,12 @@ impl System for Matron {
             super::system::docker(&["exec", &format!("matron-{WARD}-{host}"), "sh", "-c", empty])?;
         }
         self.pg("setup")?;
-        Ok(Pair {
-            hosts: [Self::address("h1")?, Self::address("h2")?],
-            user: "pacs".into(),
-            password: "ward-0nly-practice".into(),
-            database: "pacsdb".into(),
-        })
+        Ok(Pair::new(
+            [Self::address("h1")?, Self::address("h2")?],
+            "pacs",
+            "ward-0nly-practice",
+            "pacsdb",
+        ))
     }
 
     fn switch(&self, _from: usize, _to: usize) -> Result<(), String> {

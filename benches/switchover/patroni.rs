@@ -108,12 +108,7 @@ impl System for Patroni {
             let query = "select 1 / count(*) from pg_stat_replication where state = 'streaming' and application_name = 'node2'";
             boxes.sh(0, "postgres", &format!("psql -Atqc \"{query}\""))
         })?;
-        Ok(Pair {
-            hosts: [hosts[0].clone(), hosts[1].clone()],
-            user: "bench".into(),
-            password: "bench-0nly".into(),
-            database: "bench".into(),
-        })
+        Ok(Pair::new([hosts[0].clone(), hosts[1].clone()], "bench", "bench-0nly", "bench"))
     }
 
     fn switch(&self, from: usize, to: usize) -> Result<(), String> {

@@ -95,12 +95,7 @@ HBA
             hosts[0]
         );
         boxes.sh(1, "postgres", &follow)?;
-        let pair = Pair {
-            hosts: [hosts[0].clone(), hosts[1].clone()],
-            user: "bench".into(),
-            password: "bench-0nly".into(),
-            database: "bench".into(),
-        };
+        let pair = Pair::new([hosts[0].clone(), hosts[1].clone()], "bench", "bench-0nly", "bench");
         for (at, other) in [(0, 1), (1, 0)] {
             let login = format!("ssh {} true", pair.hosts[other]);
             boxes.sh(at, "postgres", &login)?;
