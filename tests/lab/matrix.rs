@@ -13,8 +13,11 @@ use super::ward::{Size, Ward};
 /// Majors there are images of.
 const MAJORS: std::ops::RangeInclusive<u8> = 10..=18;
 
+/// Whether a major is taken through a step.
+type Applies = fn(u8) -> bool;
+
 /// Steps that only some majors are taken through, after the others.
-const MORE: &[(Step, fn(u8) -> bool)] = &[
+const MORE: &[(Step, Applies)] = &[
     // By rewind where the image has the program, and copied with the reason said where it has not.
     (("diverged", rejoin::by_itself), |_| true),
     (("copy as told", rejoin::as_told), |major| ![10, 12].contains(&major)),
@@ -22,8 +25,8 @@ const MORE: &[(Step, fn(u8) -> bool)] = &[
 ];
 
 /// Returns all steps, and whether a major is taken through each.
-fn all() -> Vec<(Step, fn(u8) -> bool)> {
-    let always: fn(u8) -> bool = |_| true;
+fn all() -> Vec<(Step, Applies)> {
+    let always: Applies = |_| true;
     STEPS.iter().map(|step| (*step, always)).chain(MORE.iter().copied()).collect()
 }
 
