@@ -1,5 +1,8 @@
 //! What the engine is given of this machine and this command line.
 
+mod extra_vars;
+mod settings;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,23 +11,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::asker::{self, Terminal};
 use super::config::Config;
-use super::failure::{Failure, Kind, with_causes, without_number};
+use super::failure::{Failure, Kind, with_causes};
 use super::files::ProjectDisk;
 use super::flags::{
     BecomeFlags, ConnectFlags, HostFlags, HostKeyPolicy, Output, RunFlags, TaskFlags,
 };
 use super::outside::ThisMachine;
 use crate::digest::hex;
-use crate::engine::{self, Defaults, Gathering, Mismatch, Options, Person, World};
+use crate::engine::{self, Options, Person, World};
 use crate::event::{Event, EventSink, Fan};
 use crate::inventory::Inventory;
 use crate::playbook::{self, Playbook};
 use crate::record::Recorder;
-use crate::report::{JsonLines, Look, Minimal, Plain, Rehearsal, Screen, Show, Tty};
+use crate::report::{JsonLines, Look, Minimal, Plain, Rehearsal, Screen, Tty};
 use crate::secret::{Redactor, Secret};
 use crate::source::{Diagnostic, Diagnostics, EMBEDDED, Fault, Files, Severity, Sources};
 use crate::transport::HostKeys;
 use crate::vars::{Layer, Origin, Variable};
+use extra_vars::extra_vars;
+use settings::{defaults, given_or, number, paths, show};
 
 /// All flags of a run, from whichever verb.
 #[derive(Clone, Debug, Default)]
@@ -498,66 +503,6 @@ pub(super) fn default_state_dir(given: Option<&Path>) -> PathBuf {
     state_dir(given, &person(PathBuf::new()).home)
 }
 
-fn paths(config: &Config, name: &str) -> Vec<PathBuf> {
-    config.list(name).into_iter().map(PathBuf::from).collect()
-}
-
-fn number(config: &Config, name: &str, default: usize) -> usize {
-    config.number(name).and_then(|number| usize::try_from(number).ok()).unwrap_or(default)
-}
-
-fn given_or(given: &[String], config: &Config, name: &str) -> Vec<String> {
-    if given.is_empty() { config.list(name) } else { given.to_vec() }
-}
-
-/// Returns what holds where playbook and flags are silent.
-fn defaults(config: &Config) -> Result<Defaults, Failure> {
-    let port = config.set_number("DEFAULT_REMOTE_PORT");
-    let port = port
-        .map(|number| {
-            u16::try_from(number).map_err(|_| {
-                Failure::usage(format!("remote_port is {number}; it must be from 1 to 65535"))
-            })
-        })
-        .transpose()?;
-    Ok(Defaults {
-        strategy: config.text("DEFAULT_STRATEGY"),
-        gathering: match config.text("DEFAULT_GATHERING").as_str() {
-            "explicit" => Gathering::Explicit,
-            "smart" => Gathering::Smart,
-            _ => Gathering::Implicit,
-        },
-        merge_hashes: config.text("DEFAULT_HASH_BEHAVIOUR") == "merge",
-        any_errors_fatal: config.flag("ANY_ERRORS_FATAL"),
-        no_log: config.flag("DEFAULT_NO_LOG"),
-        missing_handler_is_error: config.flag("ERROR_ON_MISSING_HANDLER"),
-        pattern_mismatch: match config.text("HOST_PATTERN_MISMATCH").as_str() {
-            "error" => Mismatch::Error,
-            "ignore" => Mismatch::Ignore,
-            _ => Mismatch::Warn,
-        },
-        task_timeout: config.set_number("TASK_TIMEOUT").filter(|seconds| *seconds > 0),
-        remote_port: port,
-        config_file: config.file().map(Path::to_owned),
-        poll_interval: config.number("DEFAULT_POLL_INTERVAL").unwrap_or(15),
-    })
-}
-
-/// Returns what the settings of the default callback say.
-fn show(config: &Config) -> Show {
-    Show {
-        skipped: config.flag("DISPLAY_SKIPPED_HOSTS"),
-        ok: config.flag("DISPLAY_OK_HOSTS"),
-        failed_to_stderr: config.flag("DISPLAY_FAILED_STDERR"),
-        yaml: config.text("CALLBACK_RESULT_FORMAT") == "yaml"
-            || config.text("DEFAULT_STDOUT_CALLBACK").ends_with("yaml"),
-        check_markers: config.flag("CHECK_MODE_MARKERS"),
-        host_start: config.flag("SHOW_PER_HOST_START"),
-        custom_stats: config.flag("SHOW_CUSTOM_STATS"),
-        diff_context: number(config, "DIFF_CONTEXT", 3),
-    }
-}
-
 fn host_keys(connect: &ConnectFlags, config: &Config) -> Option<HostKeys> {
     let asked = match connect.host_keys {
         Some(HostKeyPolicy::Strict) => Some(HostKeys::Strict),
@@ -592,76 +537,4 @@ fn run_id() -> String {
     let mut tail = [0_u8; 3];
     rand::rng().fill_bytes(&mut tail);
     format!("{}-{}", now.strftime("%Y%m%dT%H%M%SZ"), hex(&tail))
-}
-
-/// Why an `-e` could not be read.
-enum ExtraVarsError {
-    Text(String),
-    Yaml(Diagnostics),
-}
-
-impl ExtraVarsError {
-    fn into_failure(self, sources: &Sources, colour: bool) -> Failure {
-        match self {
-            Self::Text(text) => Failure::general(text),
-            Self::Yaml(found) => Failure::of_diagnostics(Kind::General, &found, sources, colour),
-        }
-    }
-}
-
-/// Reads one `-e`: `@FILE`, a JSON or YAML mapping, or `NAME=VALUE` pairs.
-fn extra_vars(
-    text: &str,
-    files: &dyn Files,
-    sources: &Sources,
-    into: &mut Layer,
-) -> Result<(), ExtraVarsError> {
-    let (name, yaml) = if let Some(path) = text.strip_prefix('@') {
-        let content = files.read_text(Path::new(path)).map_err(|error| {
-            ExtraVarsError::Text(format!(
-                "-e @{path}: cannot read {path}: {}",
-                without_number(&error.to_string())
-            ))
-        })?;
-        (path.to_owned(), content)
-    } else if text.trim_start().starts_with(['{', '[', '-']) {
-        ("-e".to_owned(), text.to_owned())
-    } else {
-        return pairs(text, sources, into);
-    };
-    let file = sources.add(name.clone(), yaml);
-    let node =
-        crate::yaml::parse_one(sources, file).map_err(|one| ExtraVarsError::Yaml(one.into()))?;
-    if node.is_null() {
-        return Ok(());
-    }
-    let Some(entries) = node.as_map() else {
-        let wrong = Diagnostic::error(format!(
-            "extra variables must be a mapping, these are a {}",
-            node.type_name()
-        ));
-        return Err(ExtraVarsError::Yaml(
-            wrong.at(node.span, "").hint("write them as NAME: VALUE").into(),
-        ));
-    };
-    into.values.extend(Layer::written(entries, "extra vars (-e)").values);
-    Ok(())
-}
-
-fn pairs(text: &str, sources: &Sources, into: &mut Layer) -> Result<(), ExtraVarsError> {
-    let (pairs, rest) = playbook::key_value::split(text)
-        .map_err(|error| ExtraVarsError::Text(format!("cannot read -e '{text}': {error}")))?;
-    if pairs.is_empty() || rest.as_deref().is_some_and(|rest| !rest.trim().is_empty()) {
-        return Err(ExtraVarsError::Text(format!(
-            "-e '{text}' is not NAME=VALUE, a mapping in JSON or YAML, or @FILE"
-        )));
-    }
-    let file = sources.add("-e", text);
-    for (name, value) in pairs {
-        let span = crate::source::Span::new(file, 0, text.len());
-        let origin = Origin { what: Arc::from("extra vars (-e)"), span: Some(span) };
-        let node = crate::yaml::Node::string(&value, span);
-        into.values.insert(Arc::from(name), (Variable::Written(node), origin));
-    }
-    Ok(())
 }
