@@ -372,9 +372,9 @@ impl Ready {
         let mut folder = None;
         let mut sinks: Vec<Arc<dyn EventSink>> = Vec::new();
         if recorded {
-            let recorder = Recorder::start(&self.state, &id)?;
-            folder = Some(recorder.folder().to_owned());
-            sinks.push(Arc::new(recorder));
+            let keeper = Recorder::start(&self.state, &id)?;
+            folder = Some(keeper.folder().to_owned());
+            sinks.push(Arc::new(keeper));
         }
         if self.request.look != Form::Silent {
             sinks.push(self.reporter());

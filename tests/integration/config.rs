@@ -1,7 +1,5 @@
 //! `ansible.cfg` and `ANSIBLE_*`: where settings come from and what they do.
 
-#![expect(clippy::expect_used, reason = "a test stands or falls by its desk")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -1,8 +1,6 @@
 //! Ansible Vault as a user meets it: the verbs, and playbooks that read what is sealed. The sealed texts here were made by
 //! ansible-vault 2.19.
 
-#![expect(clippy::expect_used, reason = "a test stands or falls by its desk")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 

@@ -75,10 +75,10 @@ fn rows(cluster: &ClusterStatus) -> Vec<Vec<String>> {
 }
 
 fn row(node: &NodeStatus) -> Vec<String> {
-    let none = || "-".to_owned();
+    let dash = || "-".to_owned();
     let Some(seen) = &node.observed else {
         let mut row = vec![node.name.clone(), "unknown".to_owned()];
-        row.resize(HEADS.len(), none());
+        row.resize(HEADS.len(), dash());
         return row;
     };
     let role = match (seen.role.word(), &seen.fenced) {
@@ -88,23 +88,23 @@ fn row(node: &NodeStatus) -> Vec<String> {
     };
     let image = seen.container.image_id.trim_start_matches("sha256:");
     let guard = match (seen.guard, seen.guard_unit.active.as_str()) {
-        (false, _) => "none".to_owned(),
+        (false, _) => "dash".to_owned(),
         (true, "") => seen.guard_unit.enabled.clone(),
         (true, active) => active.to_owned(),
     };
     vec![
         node.name.clone(),
         role,
-        seen.timeline.map_or_else(none, |timeline| timeline.to_string()),
-        seen.lsn.map_or_else(none, |lsn| lsn.to_string()),
-        node.lag_bytes.map_or_else(none, bytes_for_people),
-        node.lag_seconds.map_or_else(none, seconds),
-        node.upstream.clone().unwrap_or_else(none),
-        node.sync_state.clone().unwrap_or_else(none),
-        seen.version.clone().or_else(|| seen.major.clone()).unwrap_or_else(none),
-        image.get(..12).map_or_else(none, str::to_owned),
-        seen.disk.free.map_or_else(none, bytes_for_people),
-        if guard.is_empty() { none() } else { guard },
+        seen.timeline.map_or_else(dash, |timeline| timeline.to_string()),
+        seen.lsn.map_or_else(dash, |lsn| lsn.to_string()),
+        node.lag_bytes.map_or_else(dash, bytes_for_people),
+        node.lag_seconds.map_or_else(dash, seconds),
+        node.upstream.clone().unwrap_or_else(dash),
+        node.sync_state.clone().unwrap_or_else(dash),
+        seen.version.clone().or_else(|| seen.major.clone()).unwrap_or_else(dash),
+        image.get(..12).map_or_else(dash, str::to_owned),
+        seen.disk.free.map_or_else(dash, bytes_for_people),
+        if guard.is_empty() { dash() } else { guard },
     ]
 }
 

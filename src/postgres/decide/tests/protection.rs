@@ -76,7 +76,7 @@ fn synchronous_replication_is_held_against_what_was_asked_for() {
             synchronous(
                 view([
                     changed(waiting("FIRST 1 (db2)", &one), |seen| {
-                        seen.synchronous_commit = "local".to_owned()
+                        seen.synchronous_commit = "local".to_owned();
                     }),
                     s(),
                 ]),
@@ -133,7 +133,7 @@ fn what_it_means_for_loss_is_said_in_a_sentence() {
             "writes wait",
             view([
                 changed(waiting("FIRST 2 (db2, db3)", &both[..1]), |seen| {
-                    seen.load.waiting_for_standby = 3
+                    seen.load.waiting_for_standby = 3;
                 }),
                 s(),
                 None,

@@ -1,5 +1,7 @@
 //! Switching over: a line a case.
 
+#![expect(clippy::unnecessary_wraps, reason = "a node of a view is seen or not")]
+
 use super::*;
 use crate::postgres::observation::{Archiver, Handover, PeerAnswer, Skew, Slot};
 

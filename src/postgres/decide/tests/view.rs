@@ -1,5 +1,7 @@
 //! Every view of a cluster we can think of, with its verdict and what is found, in one line each.
 
+#![expect(clippy::unnecessary_wraps, reason = "a node of a view is seen or not")]
+
 use super::*;
 use crate::postgres::observation::{Collation, Image, Skew, Slot};
 
