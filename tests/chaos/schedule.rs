@@ -361,9 +361,8 @@ impl Dice {
         ]);
         let tasks = match verb {
             Verb::Setup => 70,
-            Verb::Failover => 30,
+            Verb::Failover | Verb::Switchover => 30,
             Verb::Rejoin => 55,
-            Verb::Switchover => 30,
         };
         let twist = self.chance(60).then(|| self.twist(nodes, tasks));
         steps.push(Step::Run(verb, twist));
