@@ -57,6 +57,7 @@ mod pg_observe;
 mod pg_password;
 mod pg_places;
 mod pg_promote;
+mod pg_reconnect;
 mod pg_relations;
 mod pg_require;
 mod pg_rewind;
@@ -157,6 +158,7 @@ pub static ALL: &[&dyn Module] = &[
     &pg_password::PgPassword,
     &pg_places::PgPlaces,
     &pg_promote::PgPromote,
+    &pg_reconnect::PgReconnect,
     &pg_relations::PgRelations,
     &pg_require::PgRequire,
     &pg_rewind::PgRewind,

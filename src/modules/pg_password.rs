@@ -3,8 +3,8 @@
 use crate::modules::action::{VERBS, trouble, unexpected};
 use crate::modules::pg_node::{FILES, Settings};
 use crate::modules::{
-    Action, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step, TaskContext,
-    arg,
+    Action, ArgDoc, ArgError, ArgKind, Args, CheckMode, Doc, Done, Mode, Module, Reach, Step,
+    TaskContext, arg,
 };
 use crate::outcome::Outcome;
 use crate::postgres::conninfo::passfile_line;
@@ -19,6 +19,22 @@ static DOC: Doc = Doc {
     description: "Without `value` the password that is there is kept, and one is made from the host's random numbers when there is none. Use `no_log: true`.",
     args: &[
         arg("value", ArgKind::Str, "The password. Left out: the one on the host, or a new one."),
+        ArgDoc {
+            default: "false",
+            ..arg(
+                "fresh",
+                ArgKind::Bool,
+                "Make another one for a rotation, or take up the one of a rotation that was interrupted; it is kept apart until `settled`.",
+            )
+        },
+        ArgDoc {
+            default: "false",
+            ..arg(
+                "settled",
+                ArgKind::Bool,
+                "The rotation has ended: nothing is kept apart any more.",
+            )
+        },
         arg("user", ArgKind::Str, "The replication role. Left out: what `pg_require` found."),
         arg("secrets", ArgKind::Path, "The folder. Left out: what `pg_require` found."),
         arg("owner", ArgKind::Str, "uid:gid of the server. Left out: what `pg_image` found."),
@@ -30,6 +46,26 @@ static DOC: Doc = Doc {
     returns: &[("password", "The password, for the other nodes.")],
     examples: "- name: Replication password\n  pg_password:\n    value: \"{{ pg_replication_password | default(omit) }}\"\n  no_log: true\n  register: pg_secret\n",
 };
+
+/// A password that is on its way to all nodes; the passfile of this one stays as it is until it gets the value itself.
+const FRESH: &str = r#"file="$secrets/replication.next"
+if [ -s "$file" ]; then
+  value=$(cat "$file")
+else
+  value=$(head -c 64 /dev/urandom | base64 | tr -d '+/=\n' | cut -c 1-40)
+  [ "${#value}" -ge 20 ] || give_up "cannot make a password: /dev/urandom or base64 is missing"
+  [ -n "$check" ] || { put "$file" "$value"; chown 0:0 "$file"; }
+fi
+reply fresh 1
+reply changed 1
+reply password "$value"
+"#;
+
+const SETTLED: &str = r#"if [ -e "$secrets/replication.next" ]; then
+  reply changed 1
+  [ -n "$check" ] || rm -f "$secrets/replication.next"
+fi
+"#;
 
 const KEEP: &str = r#"file="$secrets/replication"
 was=; [ -s "$file" ] && was=$(cat "$file")
@@ -60,6 +96,8 @@ struct Keep {
     user: String,
     secrets: String,
     owner: String,
+    fresh: bool,
+    settled: bool,
     password: String,
     changed: bool,
     mode: Mode,
@@ -85,6 +123,8 @@ impl Module for PgPassword {
             user,
             secrets: settings.text("secrets")?,
             owner: settings.text("owner")?,
+            fresh: args.boolean("fresh", false)?,
+            settled: args.boolean("settled", false)?,
             password: String::new(),
             changed: false,
             mode: Mode::default(),
@@ -95,7 +135,10 @@ impl Module for PgPassword {
 impl Action for Keep {
     fn begin(&mut self, mode: Mode) -> Step {
         self.mode = mode;
-        let script = Script::new(VERBS).then(FILES).then(KEEP).flag("check", mode.check);
+        let settled = if self.settled { SETTLED } else { "" };
+        let code = if self.fresh { FRESH } else { KEEP };
+        let script = Script::new(VERBS).then(FILES).then(settled).then(code);
+        let script = script.flag("check", mode.check);
         let script = script.secret("value", &self.value);
         Step::Send(script.var("secrets", &self.secrets).var("owner", &self.owner))
     }
@@ -109,6 +152,11 @@ impl Action for Keep {
         if let Some(password) = reply.field("password") {
             let line = passfile_line(&self.user, &password);
             self.password = password;
+            if reply.fields.is_set("fresh") {
+                return Step::Done(
+                    Outcome::changed_if(true).with("password", self.password.clone()),
+                );
+            }
             let script =
                 Script::new(VERBS).then(FILES).then(PASSFILE).flag("check", self.mode.check);
             let script = script.secret("line", line.trim_end_matches('\n'));

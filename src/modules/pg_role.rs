@@ -21,6 +21,8 @@ use crate::shell::{Reply, Script};
 /// See the file's head.
 pub(super) struct PgRole;
 
+const KINDS: &[&str] = &["replication", "login"];
+
 static DOC: Doc = Doc {
     name: "pg_role",
     summary: "Makes a role that may replicate and log in, with this password.",
@@ -32,6 +34,14 @@ Whether the role has this password already is found out from the verifier that i
             ArgKind::Str,
             "The role. Left out: the replication user that `pg_require` found.",
         ),
+        ArgDoc {
+            default: "replication",
+            ..arg(
+                "kind",
+                ArgKind::Choice(KINDS),
+                "login gives a role that is there this password and nothing else.",
+            )
+        },
         ArgDoc { required: true, ..arg("password", ArgKind::Str, "Its password.") },
         container_arg(),
         superuser_arg(),
@@ -61,8 +71,13 @@ struct Give {
     superuser: String,
     passwords: Passwords,
     reads_files: bool,
+    replicates: bool,
     mode: Mode,
 }
+
+/// A verifier is no password, and still nothing for a log that many read. The superuser may set these for a session.
+const QUIET: &str = "set log_statement = 'none'; set log_min_duration_statement = -1; set log_duration = off; \
+set log_min_error_statement = 'panic'; set pg_stat_statements.track_utility = off;";
 
 /// What pg_rewind calls on its source (the manual's page of pg_rewind, Notes); grants are a database's own, and it connects to
 /// `postgres`.
@@ -84,13 +99,15 @@ impl Module for PgRole {
             Some(name) => name,
             None => settings.text("replication_user")?,
         };
+        let replicates = args.choice("kind", KINDS, "replication")? == "replication";
         Ok(Box::new(Give {
             name,
             password: Secret::new(args.required("password")?),
             container: settings.text("container")?,
             superuser: settings.text("superuser")?,
             passwords: settings.dialect()?.passwords,
-            reads_files: settings.dialect()?.rewind_by_role,
+            reads_files: replicates && settings.dialect()?.rewind_by_role,
+            replicates,
             mode: Mode::default(),
         }))
     }
@@ -125,12 +142,16 @@ impl Give {
             ));
         };
         let verifier = scram::verifier(self.passwords, &self.name, &self.password, &salt);
+        if !self.replicates && row.trim().is_empty() {
+            return Step::Done(Outcome::failed(format!("there is no role {}", self.name)));
+        }
         let verb = if row.trim().is_empty() { "create" } else { "alter" };
+        let rights =
+            if self.replicates { "with login replication password" } else { "with password" };
         let role = identifier(&self.name);
         let verifier = literal(&verifier);
         let grants = self.grants();
-        let sql =
-            format!("{verb} role {role} with login replication password {verifier}; {grants}");
+        let sql = format!("{QUIET} {verb} role {role} {rights} {verifier}; {grants}");
         self.ask(CHANGE, &sql)
     }
 
@@ -150,12 +171,18 @@ impl Action for Give {
     fn begin(&mut self, mode: Mode) -> Step {
         self.mode = mode;
         let name = literal(&self.name);
+        let able = if self.replicates { "rolcanlogin and rolreplication" } else { "rolcanlogin" };
         let functions = if self.reads_files { FILE_FUNCTIONS } else { &[] };
         let mut reads = String::new();
         for function in functions {
             let _ = write!(reads, " and has_function_privilege(oid, '{function}', 'execute')");
         }
-        self.ask(LOOK, &format!("select rolcanlogin and rolreplication, true{reads}, rolpassword from pg_authid where rolname = {name}"))
+        self.ask(
+            LOOK,
+            &format!(
+                "select {able}, true{reads}, rolpassword from pg_authid where rolname = {name}"
+            ),
+        )
     }
 
     fn resume(&mut self, done: Done) -> Step {

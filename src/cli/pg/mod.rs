@@ -49,6 +49,8 @@ enum PgVerb {
     Rejoin(Rejoin),
     /// Show what a verb would do, host by host and script by script, and do nothing
     Plan(Plan),
+    /// Rotate the replication password, and give the archive's user the inventory's (password.yml)
+    Password(Acting),
     /// Start what is stopped, where that cannot make a second primary (start.yml)
     Start(Start),
 }
@@ -86,6 +88,7 @@ pub(super) async fn run(args: PgArgs) -> Result<u8, Failure> {
         PgVerb::Failover(acting) => act(acting, "failover", "fail over").await,
         PgVerb::Adopt(acting) => act_told(acting, "adopt").await,
         PgVerb::Rejoin(wanted) => rejoin(wanted).await,
+        PgVerb::Password(acting) => act(acting, "password", "give new passwords to").await,
         PgVerb::Plan(wanted) => plan(wanted).await,
         PgVerb::Start(wanted) => start(wanted).await,
     }

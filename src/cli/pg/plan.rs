@@ -26,6 +26,8 @@ enum Planned {
     Adopt(Acting),
     /// What `matron pg rejoin` would do
     Rejoin(Rejoin),
+    /// What `matron pg password` would do
+    Password(Acting),
     /// What `matron pg start` would do
     Start(Start),
 }
@@ -57,6 +59,10 @@ pub(super) async fn plan(plan: Plan) -> Result<u8, Failure> {
         Planned::Rejoin(mut wanted) => {
             rehearsed(&mut wanted.acting);
             rejoin(wanted).await
+        }
+        Planned::Password(mut acting) => {
+            rehearsed(&mut acting);
+            act(acting, "password", "").await
         }
         Planned::Start(mut wanted) => {
             rehearsed(&mut wanted.acting);
