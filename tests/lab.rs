@@ -25,6 +25,8 @@ mod life;
 mod lock;
 #[path = "lab/matrix.rs"]
 mod matrix;
+#[path = "lab/passwords.rs"]
+mod passwords;
 #[path = "lab/plan.rs"]
 mod plan;
 #[path = "lab/rejoin.rs"]
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         adopt::TESTS,
         guard::TESTS,
         rejoin::TESTS,
+        passwords::TESTS,
         plan::TESTS,
         status::TESTS,
     ]
