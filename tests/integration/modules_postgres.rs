@@ -45,10 +45,21 @@ fn with(mut base: Value, keep: &[&str], more: Value) -> Value {
     base
 }
 
+/// A Docker engine that answers and holds no container, whatever this machine has.
+fn no_container(host: &ShellHost) {
+    let bin = host.folder.join("bin");
+    let docker = bin.join("docker");
+    std::fs::write(&docker, "#!/bin/sh\n[ \"$1\" = info ]\n")
+        .unwrap_or_else(|error| panic!("{error}"));
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&docker, mode).unwrap_or_else(|error| panic!("{error}"));
+}
+
 #[test]
 fn stopped_node_is_read_from_its_control_file_without_any_tool_of_postgresql() {
     for host in ShellHost::each() {
         data_directory(&host);
+        no_container(&host);
         host.write("etc/system_identifier", "7711119790488621087\n");
         let seen = host.run("pg_observe", place(&host));
         assert_eq!(data(&seen, "role"), "stopped", "{}: {seen:?}", host.name);
@@ -63,6 +74,7 @@ fn stopped_node_is_read_from_its_control_file_without_any_tool_of_postgresql() {
 fn promotion_that_crashed_before_its_checkpoint_is_seen_by_its_history_file() {
     for host in ShellHost::each() {
         data_directory(&host);
+        no_container(&host);
         host.write(
             "ward/data/pg_wal/00000002.history",
             "1\t0/14EF800\tno recovery target specified\n",
@@ -75,6 +87,7 @@ fn promotion_that_crashed_before_its_checkpoint_is_seen_by_its_history_file() {
 #[test]
 fn nothing_a_half_done_clone_and_foreign_files_are_told_apart() {
     for host in ShellHost::each() {
+        no_container(&host);
         let role = || data(&host.run("pg_observe", place(&host)), "role");
         assert_eq!(role(), "empty", "{}", host.name);
         host.write("ward/clone.begun", "");

@@ -60,7 +60,9 @@ impl ShellHost {
             fs::create_dir_all(folder.join(sub)).expect("temporary folder");
         }
         let folder = folder.canonicalize().expect("temporary folder");
-        let usual = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
+        // What a test puts into `bin` is found before what the machine has.
+        let own = folder.join("bin").display().to_string();
+        let usual = format!("{own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         let (shell, path) = if name == "busybox" {
             let bin = folder.join("bin");
             let done = Command::new("busybox").args(["--install", "-s"]).arg(&bin).status();

@@ -1,4 +1,5 @@
 # Nothing here may hang: not a Docker engine that has stopped answering, not a server that has.
+has_docker=$(command -v docker)
 if command -v timeout >/dev/null 2>&1; then docker() { timeout "${limit:-8}" docker "$@"; }; setpriv() { timeout "${limit:-8}" setpriv "$@"; }; bounded() { timeout "$@"; }; else bounded() { shift; "$@"; }; fi
 epoch() { epoch_now=$(date +%s.%N); case $epoch_now in *[!0-9.]* | *. | .*) date +%s ;; *) echo "$epoch_now" ;; esac; }
 reply clock "$(epoch)"
@@ -60,7 +61,7 @@ elif [ -d "$root/data" ] && [ -n "$(find "$root/data" ! -type d ! -path '*/lost+
   reply foreign 1
 fi
 [ -n "$(server_pids)" ] && reply alive 1
-command -v docker >/dev/null 2>&1 || { reply clock_end "$(epoch)"; exit 0; }
+[ -n "$has_docker" ] || { reply clock_end "$(epoch)"; exit 0; }
 docker info >/dev/null 2>&1 </dev/null || { reply docker_down 1; reply clock_end "$(epoch)"; exit 0; }
 state=$(docker inspect -f '{{.State.Status}}|{{.Config.Image}}|{{.Image}}|{{.HostConfig.RestartPolicy.Name}}|{{.State.ExitCode}}|{{.Config.StopTimeout}}' "$container" 2>/dev/null) || state=
 reply container "$state"
