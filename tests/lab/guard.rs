@@ -149,12 +149,7 @@ fn both_believe(ward: &Ward) -> Result<(), String> {
     std::fs::remove_file(&mark).map_err(|error| error.to_string())?;
     ward.lab("kill", old)?;
     // A fence command that fails proves nothing; one that succeeds is as good as the operator's word.
-    let refused = pg(
-        ward,
-        "failover",
-        17,
-        &["-T", "3", "-e", "pg_fence_command=false", "-e", "pg_silence_wait=1"],
-    );
+    let refused = pg(ward, "failover", 17, &["-T", "3", "-e", "pg_fence_command=false"]);
     if refused.code == 0 || !writes(ward, old) && writes(ward, new) {
         return Err(format!("a fence command that failed was believed:\n{}", refused.all()));
     }
