@@ -13,6 +13,8 @@
 
 #[path = "lab/adopt.rs"]
 mod adopt;
+#[path = "lab/cascade.rs"]
+mod cascade;
 #[path = "lab/cluster.rs"]
 mod cluster;
 #[path = "lab/guard.rs"]
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         adopt::TESTS,
         guard::TESTS,
         rejoin::TESTS,
+        cascade::TESTS,
         passwords::TESTS,
         plan::TESTS,
         status::TESTS,

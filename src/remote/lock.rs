@@ -128,6 +128,10 @@ impl HostLock {
             }
         };
         match line.as_deref() {
+            // An answer that came late may be one of a channel that has ended since: the lock went with it.
+            Some("locked") if work.is_finished() => {
+                Err(odd("the lock was lost at once".to_owned()))
+            }
             Some("locked") => Ok(Self { beat: tokio::spawn(beat(hold)), work }),
             Some(text) => match text.strip_prefix("held-by ") {
                 Some(holder) => {

@@ -48,6 +48,7 @@ if [ -s "$data/PG_VERSION" ]; then
   fi
   reply control "$(control_text "$data")"
   reply wal_first "$(ls "$wal_at" "$data/pg_xlog" 2>/dev/null | sed -n 's/^[0-9A-F]\{8\}\([0-9A-F]\{16\}\)$/\1/p' | sort | head -n 1)"
+  reply wal_timeline "$(ls "$wal_at" "$data/pg_xlog" 2>/dev/null | sed -n 's/^\([0-9A-F]\{8\}\)[0-9A-F]\{16\}$/\1/p' | sort | tail -n 1)"
   half_rewound && reply half_rewound 1
   for wal in "$data/pg_wal" "$data/pg_xlog"; do
     [ -d "$wal/" ] || continue

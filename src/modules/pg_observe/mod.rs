@@ -285,7 +285,12 @@ fn from_host(reply: &Reply) -> Result<Observation, String> {
         reply.field("history_name").and_then(|name| u32::from_str_radix(&name, 16).ok());
     // A promotion writes its history file before its first checkpoint. A standby may hold one of a timeline it is not on.
     let promoted = history_of.map(TimelineId).filter(|_| !fields.is_set("standby_file"));
-    let timeline = control.as_ref().and_then(|control| Some(control.timeline).max(promoted));
+    // The control file of a standby tells a new timeline late; it is on it once it has received WAL of it.
+    let received =
+        reply.field("wal_timeline").and_then(|name| u32::from_str_radix(name.trim(), 16).ok());
+    let received = received.map(TimelineId).filter(|_| fields.is_set("standby_file"));
+    let timeline =
+        control.as_ref().and_then(|control| Some(control.timeline).max(promoted).max(received));
     let mut upstream = Upstream::default();
     for line in fields.all("conninfo").filter(|line| !line.trim().is_empty()) {
         point_at(&mut upstream, &unquoted(&line));

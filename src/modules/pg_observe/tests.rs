@@ -77,6 +77,21 @@ fn primary_answers_with_its_own_timeline_and_history() {
 }
 
 #[test]
+fn standby_is_on_the_timeline_whose_wal_it_received() {
+    let host = |standby: &'static str| {
+        let fields = [
+            ("major", "17"),
+            ("control", CONTROL_17),
+            ("wal_timeline", "00000003"),
+            (standby, "1"),
+        ];
+        from_host(&reply(&fields)).unwrap().timeline
+    };
+    assert_eq!(host("standby_file"), Some(TimelineId(3)));
+    assert_ne!(host("nothing"), Some(TimelineId(3)));
+}
+
+#[test]
 fn history_of_another_timeline_is_not_the_nodes_own() {
     let host = [
         ("major", "17"),
