@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use super::clone::{Clone, clone};
 use super::rejoin::{Rejoin, rejoin};
 use super::start::{Start, start};
+use super::switchover::{Switchover, switchover};
 use super::{Acting, act, act_told};
 use crate::cli::failure::Failure;
 
@@ -20,6 +21,8 @@ enum Planned {
     Setup(Acting),
     /// What `matron pg clone` would do
     Clone(Clone),
+    /// What `matron pg switchover` would do
+    Switchover(Switchover),
     /// What `matron pg failover` would do
     Failover(Acting),
     /// What `matron pg adopt` would do
@@ -47,6 +50,10 @@ pub(super) async fn plan(plan: Plan) -> Result<u8, Failure> {
         Planned::Clone(mut wanted) => {
             rehearsed(&mut wanted.acting);
             clone(wanted).await
+        }
+        Planned::Switchover(mut wanted) => {
+            rehearsed(&mut wanted.acting);
+            switchover(wanted).await
         }
         Planned::Failover(mut acting) => {
             rehearsed(&mut acting);

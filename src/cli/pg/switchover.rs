@@ -24,7 +24,7 @@ pub(super) struct Switchover {
     #[arg(long, value_name = "SECONDS")]
     budget: Option<u32>,
     #[command(flatten)]
-    acting: Acting,
+    pub(super) acting: Acting,
 }
 
 /// Keeps what was checked, and what failed.
